@@ -1,0 +1,22 @@
+//! Access tokens as JWTs: the profile of RFC 9068 under the rules of RFC 8725.
+
+mod claims;
+mod keys;
+mod verify;
+
+pub use claims::{AccessClaims, Descent, TOKEN_TYPE};
+pub use keys::{
+    Algorithm, Jwk, Jwks, KeyError, KeyState, SigningKey, VerificationKey, VerificationKeys, generate_key,
+    key_entity, new_kid,
+};
+pub use verify::{JwtError, Verified, verify};
+
+use crate::clock::Duration;
+
+/// An access token's lifetime unless a shorter one is asked for.
+pub const ACCESS_TOKEN_LIFETIME: Duration = Duration::minutes(15);
+/// The longest lifetime of any access token. What was taken away stays in the revoked set at least as long.
+pub const MAX_ACCESS_TOKEN_LIFETIME: Duration = Duration::minutes(60);
+/// How far ahead another machine's clock may be: a token issued in the future by no more than this is accepted.
+/// Expiry has no tolerance.
+pub const LEEWAY: Duration = Duration::seconds(60);

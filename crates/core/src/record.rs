@@ -1,0 +1,118 @@
+//! What a guard writes down of calls: counts of all of them, and single records of refusals and a sample.
+//! Never bodies, query strings or credentials.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::ids::{BatchId, EntityId, OwnerId, RequestId};
+use crate::refusal::Check;
+
+/// The longest route pattern, in bytes; longer ones are cut.
+pub const MAX_ROUTE_LEN: usize = 128;
+
+/// One call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// When it came in.
+    pub at: Timestamp,
+    /// Its id, as sent back.
+    pub request: RequestId,
+    /// The credential, if it was recognised.
+    pub credential: Option<EntityId>,
+    /// Whose it is.
+    pub owner: Option<OwnerId>,
+    /// The HTTP method, upper case; `OTHER` if it is none of RFC 9110's.
+    pub method: Arc<str>,
+    /// The route's pattern (`/v1/notes/{id}`), never the path.
+    pub route: Arc<str>,
+    /// The HTTP status.
+    pub status: u16,
+    /// The first check that failed.
+    pub failed: Option<Check>,
+    /// The refusal's code.
+    pub code: Option<Arc<str>>,
+    /// From where.
+    pub address: Option<IpAddr>,
+    /// Microseconds from arrival to answer.
+    pub latency_us: u32,
+}
+
+/// How a call ended, for counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Accepted by the guard, and the API answered below 500.
+    Ok,
+    /// Accepted by the guard, and the API answered 500 or above.
+    Failed,
+    /// 401 or 400.
+    Unauthenticated,
+    /// 403.
+    Forbidden,
+    /// 429.
+    Limited,
+    /// 503.
+    Unavailable,
+}
+
+impl Outcome {
+    /// As stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::Limited => "limited",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// Calls of one credential on one route with one outcome since the last batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// The credential.
+    pub credential: EntityId,
+    /// Whose it is.
+    pub owner: OwnerId,
+    /// The route's pattern.
+    pub route: Arc<str>,
+    /// How they ended.
+    pub outcome: Outcome,
+    /// How many.
+    pub calls: u64,
+    /// The sum of their latencies in microseconds.
+    pub latency_sum_us: u64,
+}
+
+/// When and from where a credential was last used; kept to the minute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastUse {
+    /// The credential.
+    pub credential: EntityId,
+    /// When.
+    pub at: Timestamp,
+    /// From where.
+    pub address: Option<IpAddr>,
+}
+
+/// What a guard reports at once. A batch that arrives twice counts once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordBatch {
+    /// Made by the guard.
+    pub id: BatchId,
+    /// The API that the guard protects.
+    pub audience: crate::audience::Audience,
+    /// When it was put together; counts belong to this hour.
+    pub at: Timestamp,
+    /// Counts.
+    pub counts: Vec<Count>,
+    /// Last uses.
+    pub last_uses: Vec<LastUse>,
+    /// Single records.
+    pub records: Vec<Record>,
+}

@@ -1,0 +1,68 @@
+//! The seam between a guard and the rest: where it learns about credentials, and where it reports what it saw.
+//! Object-safe, so that no type of a guard is generic over it; a call allocates its future on a miss only.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::change::{Epoch, FeedPage, FeedSnapshot, Position};
+use crate::clock::Duration;
+use crate::facts::Facts;
+use crate::jwt::VerificationKeys;
+use crate::record::RecordBatch;
+use crate::secret::SecretDigest;
+
+/// A future from behind the seam.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, SourceError>> + Send + 'a>>;
+
+/// A credential as presented; `plain` is for asking others (introspection), `digest` for looking up.
+#[derive(Clone, Copy)]
+pub struct Presented<'a> {
+    /// SHA-256 of the whole credential.
+    pub digest: SecretDigest,
+    /// The credential itself. Never stored, never logged.
+    pub plain: &'a str,
+}
+
+/// A question could not be answered. Never "there is none".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// The database or the portal cannot be reached, or does not answer in time.
+    #[error("the source of credentials is unavailable: {0}")]
+    Unavailable(String),
+    /// It answered something that makes no sense.
+    #[error("the source of credentials answered nonsense: {0}")]
+    Inconsistent(String),
+    /// It refuses to answer this guard.
+    #[error("the source of credentials refuses this guard: {0}")]
+    Refused(String),
+}
+
+/// Where a guard learns about credentials. Answers come from the primary database: they are at least as new as any
+/// position that the guard has applied before it asked.
+pub trait CredentialSource: Send + Sync + 'static {
+    /// The API key with this digest, whatever its state.
+    fn api_key<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>>;
+
+    /// The opaque access token with this digest, whatever its state.
+    fn access_token<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>>;
+
+    /// The keys that access tokens may be signed with now. A revoked key is not among them.
+    fn verification_keys(&self) -> Pending<'_, VerificationKeys>;
+
+    /// The changes after `after`, waiting up to `wait` for one if there is none. Answers at once, without changes,
+    /// if `epoch` is not the feed's or `after` is behind its tail or ahead of its head: see [`FeedPage::at`].
+    fn changes<'a>(&'a self, epoch: &'a Epoch, after: Position, wait: Duration) -> Pending<'a, FeedPage>;
+
+    /// Everything that still matters, for a guard that starts from nothing.
+    fn snapshot(&self) -> Pending<'_, FeedSnapshot>;
+
+    /// The newest position committed in this process; [`Position`] 0 where there is no such knowledge. A guard
+    /// that has applied less catches up before it decides. One atomic load.
+    fn head(&self) -> Position;
+}
+
+/// Where a guard reports what it saw. Apart from [`CredentialSource`]: it fails, and is tried again, differently.
+pub trait RecordSink: Send + Sync + 'static {
+    /// Stores a batch; one that was stored before counts once.
+    fn store<'a>(&'a self, batch: &'a RecordBatch) -> Pending<'a, ()>;
+}
