@@ -1,0 +1,1 @@
+//! Deleting what has expired, in small batches.

@@ -1,0 +1,404 @@
+//! The tables as Diesel sees them; kept in step with `migrations/` by a test.
+
+diesel::table! {
+    owners (id) {
+        id -> Text,
+        kind -> Text,
+        name -> Text,
+        suspended_at -> Nullable<BigInt>,
+        rate -> Nullable<Text>,
+        version -> BigInt,
+        created_at -> BigInt,
+        deleted_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    accounts (owner_id) {
+        owner_id -> Text,
+        email -> Text,
+        email_verified_at -> Nullable<BigInt>,
+        password_hash -> Nullable<Text>,
+        password_changed_at -> Nullable<BigInt>,
+        is_admin -> Bool,
+        last_sign_in_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    sessions (digest) {
+        digest -> Binary,
+        id -> Text,
+        owner_id -> Nullable<Text>,
+        state -> Text,
+        created_at -> BigInt,
+        last_seen_at -> BigInt,
+        expires_at -> BigInt,
+        address -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    attempts (bucket) {
+        bucket -> Text,
+        failures -> BigInt,
+        first_at -> BigInt,
+        last_at -> BigInt,
+        locked_until -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    mail_links (id) {
+        id -> Text,
+        digest -> Binary,
+        purpose -> Text,
+        owner_id -> Nullable<Text>,
+        email -> Text,
+        session_id -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        consumed_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    outbox (id) {
+        id -> Text,
+        recipient -> Text,
+        subject -> Text,
+        body_text -> Text,
+        body_html -> Text,
+        created_at -> BigInt,
+        attempts -> BigInt,
+        next_attempt_at -> BigInt,
+        sent_at -> Nullable<BigInt>,
+        failed_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    shown_secrets (id) {
+        id -> Text,
+        owner_id -> Text,
+        session_id -> Text,
+        target -> Text,
+        sealed -> Nullable<Binary>,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        shown_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    api_keys (id) {
+        id -> Text,
+        owner_id -> Text,
+        creator_id -> Text,
+        digest -> Binary,
+        prefix -> Text,
+        last4 -> Text,
+        name -> Text,
+        environment -> Text,
+        audiences -> Text,
+        scopes -> Text,
+        note -> Text,
+        addresses -> Text,
+        rate -> Nullable<Text>,
+        ancestors -> Text,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        disabled_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+        revoked_reason -> Nullable<Text>,
+        replaced_by -> Nullable<Text>,
+        replaces -> Nullable<Text>,
+        imported -> Bool,
+        last_used_at -> Nullable<BigInt>,
+        last_used_address -> Nullable<Text>,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    signing_keys (id) {
+        id -> Text,
+        kid -> Text,
+        algorithm -> Text,
+        purpose -> Text,
+        public_jwk -> Text,
+        sealed -> Binary,
+        state -> Text,
+        created_at -> BigInt,
+        published_at -> BigInt,
+        current_from -> Nullable<BigInt>,
+        retire_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    clients (id) {
+        id -> Text,
+        owner_id -> Text,
+        kind -> Text,
+        name -> Text,
+        auth_method -> Text,
+        redirect_uris -> Text,
+        post_logout_redirect_uris -> Text,
+        grant_types -> Text,
+        scopes -> Text,
+        token_format -> Text,
+        audience -> Nullable<Text>,
+        jwks -> Nullable<Text>,
+        origin -> Text,
+        website -> Nullable<Text>,
+        created_at -> BigInt,
+        suspended_at -> Nullable<BigInt>,
+        deleted_at -> Nullable<BigInt>,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    client_secrets (id) {
+        id -> Text,
+        client_id -> Text,
+        digest -> Binary,
+        last4 -> Text,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    grants (id) {
+        id -> Text,
+        owner_id -> Text,
+        client_id -> Text,
+        scopes -> Text,
+        offline -> Bool,
+        session_id -> Nullable<Text>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        last_used_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    families (id) {
+        id -> Text,
+        owner_id -> Text,
+        client_id -> Text,
+        grant_id -> Nullable<Text>,
+        kind -> Text,
+        name -> Text,
+        audience -> Text,
+        scopes -> Text,
+        environment -> Text,
+        token_format -> Text,
+        access_lifetime -> BigInt,
+        has_refresh -> Bool,
+        ancestors -> Text,
+        root -> Text,
+        created_at -> BigInt,
+        last_refreshed_at -> Nullable<BigInt>,
+        idle_expires_at -> BigInt,
+        expires_at -> BigInt,
+        ended_at -> Nullable<BigInt>,
+        ended_reason -> Nullable<Text>,
+        session_id -> Nullable<Text>,
+        address -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    authorization_codes (digest) {
+        digest -> Binary,
+        client_id -> Text,
+        owner_id -> Text,
+        grant_id -> Text,
+        session_id -> Nullable<Text>,
+        redirect_uri -> Text,
+        scopes -> Text,
+        audience -> Text,
+        code_challenge -> Text,
+        nonce -> Nullable<Text>,
+        auth_time -> BigInt,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        failures -> BigInt,
+        consumed_at -> Nullable<BigInt>,
+        family_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    refresh_tokens (digest) {
+        digest -> Binary,
+        family_id -> Text,
+        sequence -> BigInt,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        consumed_at -> Nullable<BigInt>,
+        successor -> Nullable<Binary>,
+        sealed_answer -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    access_tokens (id) {
+        id -> Text,
+        digest -> Binary,
+        owner_id -> Text,
+        subject -> Text,
+        client_id -> Text,
+        family_id -> Nullable<Text>,
+        grant_id -> Nullable<Text>,
+        audience -> Text,
+        scopes -> Text,
+        environment -> Text,
+        root -> Text,
+        ancestors -> Text,
+        rate -> Nullable<Text>,
+        addresses -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    feed (position) {
+        position -> BigInt,
+        kind -> Text,
+        id -> Text,
+        effect -> Text,
+        relevant_until -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    feed_head (id) {
+        id -> BigInt,
+        epoch -> Text,
+        position -> BigInt,
+        tail -> BigInt,
+    }
+}
+
+diesel::table! {
+    audit (id) {
+        id -> Text,
+        at -> BigInt,
+        actor_kind -> Text,
+        actor_id -> Nullable<Text>,
+        actor_label -> Text,
+        owner_id -> Nullable<Text>,
+        action -> Text,
+        target_kind -> Text,
+        target_id -> Text,
+        before -> Nullable<Text>,
+        after -> Nullable<Text>,
+        address -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    request_records (id) {
+        id -> Text,
+        at -> BigInt,
+        credential_id -> Nullable<Text>,
+        owner_id -> Nullable<Text>,
+        audience -> Text,
+        method -> Text,
+        route -> Text,
+        status -> BigInt,
+        check_failed -> Nullable<Text>,
+        code -> Nullable<Text>,
+        address -> Nullable<Text>,
+        latency_us -> BigInt,
+        user_agent -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    usage_counts (credential_id, owner_id, audience, route, outcome, bucket) {
+        credential_id -> Text,
+        owner_id -> Text,
+        audience -> Text,
+        route -> Text,
+        outcome -> Text,
+        bucket -> BigInt,
+        count -> BigInt,
+        latency_sum_us -> BigInt,
+    }
+}
+
+diesel::table! {
+    record_batches (id) {
+        id -> Text,
+        received_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    settings (name) {
+        name -> Text,
+        value -> Text,
+    }
+}
+
+diesel::joinable!(accounts -> owners (owner_id));
+diesel::joinable!(sessions -> owners (owner_id));
+diesel::joinable!(mail_links -> owners (owner_id));
+diesel::joinable!(shown_secrets -> owners (owner_id));
+diesel::joinable!(api_keys -> owners (owner_id));
+diesel::joinable!(clients -> owners (owner_id));
+diesel::joinable!(client_secrets -> clients (client_id));
+diesel::joinable!(grants -> owners (owner_id));
+diesel::joinable!(grants -> clients (client_id));
+diesel::joinable!(families -> owners (owner_id));
+diesel::joinable!(families -> clients (client_id));
+diesel::joinable!(families -> grants (grant_id));
+diesel::joinable!(authorization_codes -> clients (client_id));
+diesel::joinable!(authorization_codes -> owners (owner_id));
+diesel::joinable!(authorization_codes -> grants (grant_id));
+diesel::joinable!(authorization_codes -> families (family_id));
+diesel::joinable!(refresh_tokens -> families (family_id));
+diesel::joinable!(access_tokens -> owners (owner_id));
+diesel::joinable!(access_tokens -> clients (client_id));
+diesel::joinable!(access_tokens -> families (family_id));
+diesel::joinable!(access_tokens -> grants (grant_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    owners,
+    accounts,
+    sessions,
+    attempts,
+    mail_links,
+    outbox,
+    shown_secrets,
+    api_keys,
+    signing_keys,
+    clients,
+    client_secrets,
+    grants,
+    families,
+    authorization_codes,
+    refresh_tokens,
+    access_tokens,
+    feed,
+    feed_head,
+    audit,
+    request_records,
+    usage_counts,
+    record_batches,
+    settings,
+);

@@ -1,0 +1,12 @@
+//! The rows: one aggregate a file, each with its free functions.
+//!
+//! All take the connection first: of [`Store::read`](crate::Store::read) or [`Tx::conn`](crate::Tx::conn). Absence is
+//! an `Option`; an update answers whether there was a row to change. They decide nothing: rules are in `core` and in
+//! the flows, except the conditional UPDATEs whose row count is the proof.
+
+pub mod accounts;
+pub mod attempts;
+pub mod audit;
+pub mod outbox;
+pub mod owners;
+pub mod settings;

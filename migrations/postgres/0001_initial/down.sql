@@ -1,0 +1,24 @@
+-- Takes the first schema back.
+DROP TABLE settings;
+DROP TABLE record_batches;
+DROP TABLE usage_counts;
+DROP TABLE request_records;
+DROP TABLE audit;
+DROP TABLE feed_head;
+DROP TABLE feed;
+DROP TABLE access_tokens;
+DROP TABLE refresh_tokens;
+DROP TABLE authorization_codes;
+DROP TABLE families;
+DROP TABLE grants;
+DROP TABLE client_secrets;
+DROP TABLE clients;
+DROP TABLE signing_keys;
+DROP TABLE api_keys;
+DROP TABLE shown_secrets;
+DROP TABLE outbox;
+DROP TABLE mail_links;
+DROP TABLE attempts;
+DROP TABLE sessions;
+DROP TABLE accounts;
+DROP TABLE owners;
