@@ -3,6 +3,7 @@
 
 mod client;
 mod error;
+mod grant;
 pub mod pkce;
 
 pub use client::{
@@ -10,6 +11,7 @@ pub use client::{
     RedirectUri, TokenFormat,
 };
 pub use error::{ErrorCode, OauthError};
+pub use grant::Grant;
 
 use crate::clock::Duration;
 

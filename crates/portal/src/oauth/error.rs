@@ -1,0 +1,85 @@
+//! What OAuth's endpoints answer when they refuse (RFC 6749 §5.2): JSON, `no-store`, and on a 401 a challenge.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use keyway_core::oauth::{ErrorCode, OauthError};
+use keyway_store::StoreError;
+use serde::Serialize;
+
+/// Why an endpoint refuses.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// For the client's developer to read.
+    #[error(transparent)]
+    Oauth(#[from] OauthError),
+    /// More than [`MAX_FORM`](super::params::MAX_FORM).
+    #[error("the request is too large")]
+    TooLarge,
+    /// Over one of the limits in `[limits]`.
+    #[error("too many requests")]
+    TooMany {
+        /// Whole seconds until the next is allowed, at least 1.
+        retry_after: u64,
+    },
+    /// A fault of ours, or of the database; nothing of it is told.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// A key could not be read or used; nothing of it is told.
+    #[error(transparent)]
+    Key(#[from] keyway_core::jwt::KeyError),
+}
+
+#[derive(Serialize)]
+struct Body<'b> {
+    error: &'b str,
+    error_description: &'b str,
+}
+
+impl ResponseError for EndpointError {
+    fn status_code(&self) -> StatusCode {
+        let code = match self {
+            Self::Oauth(error) => error.code.status(),
+            Self::TooLarge => 413,
+            Self::TooMany { .. } => 429,
+            Self::Store(error) if error.is_temporary() => 503,
+            Self::Store(_) | Self::Key(_) => 500,
+        };
+        StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut answer = HttpResponse::build(self.status_code());
+        answer.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));
+        let (error, description) = match self {
+            Self::Oauth(error) => {
+                if error.code == ErrorCode::InvalidClient {
+                    answer.insert_header((WWW_AUTHENTICATE, r#"Basic realm="keyway", charset="UTF-8""#));
+                }
+                (error.code.as_str(), error.description.as_ref())
+            }
+            Self::TooLarge => ("invalid_request", "the form is larger than 64 kB"),
+            Self::TooMany { retry_after } => {
+                answer.insert_header((RETRY_AFTER, retry_after.to_string()));
+                ("temporarily_unavailable", "too many requests: wait as long as Retry-After says")
+            }
+            Self::Store(error) if error.is_temporary() => {
+                answer.insert_header((RETRY_AFTER, "1"));
+                ("temporarily_unavailable", "try again in a moment")
+            }
+            Self::Store(_) | Self::Key(_) => ("server_error", "the request could not be served"),
+        };
+        answer.json(Body { error, error_description: description })
+    }
+}
+
+impl EndpointError {
+    /// Short for an error that the client's developer reads.
+    pub fn oauth(code: ErrorCode, description: impl Into<std::borrow::Cow<'static, str>>) -> Self {
+        Self::Oauth(OauthError::new(code, description))
+    }
+    /// Whether the fault is ours and belongs into the log.
+    pub const fn is_fault(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::Key(_))
+    }
+}

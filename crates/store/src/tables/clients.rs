@@ -1,0 +1,220 @@
+//! OAuth clients.
+
+use diesel::prelude::*;
+use keyway_core::Timestamp;
+use keyway_core::ids::{ClientId, OwnerId};
+use keyway_core::oauth::{Client, GrantType, RedirectUri, TokenFormat};
+use keyway_core::scope::ScopeSet;
+
+use crate::conn::Conn;
+use crate::error::StoreError;
+use crate::schema::clients;
+use crate::types::{Table, text_list, text_opt, time, time_opt};
+
+const TABLE: Table = Table("clients");
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = clients)]
+struct ClientRow {
+    id: String,
+    owner_id: String,
+    kind: String,
+    name: String,
+    auth_method: String,
+    redirect_uris: String,
+    post_logout_redirect_uris: String,
+    grant_types: String,
+    scopes: String,
+    token_format: String,
+    audience: Option<String>,
+    jwks: Option<String>,
+    origin: String,
+    website: Option<String>,
+    created_at: i64,
+    suspended_at: Option<i64>,
+    deleted_at: Option<i64>,
+    version: i64,
+}
+
+impl TryFrom<ClientRow> for Client {
+    type Error = StoreError;
+    fn try_from(row: ClientRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: TABLE.parse("id", &row.id)?,
+            owner: TABLE.parse("owner_id", &row.owner_id)?,
+            kind: TABLE.parse("kind", &row.kind)?,
+            name: row.name,
+            auth_method: TABLE.parse("auth_method", &row.auth_method)?,
+            redirect_uris: uris("redirect_uris", &row.redirect_uris)?,
+            post_logout_redirect_uris: uris("post_logout_redirect_uris", &row.post_logout_redirect_uris)?,
+            grant_types: TABLE.parse_list("grant_types", &row.grant_types)?,
+            scopes: TABLE.parse("scopes", &row.scopes)?,
+            token_format: TABLE.parse("token_format", &row.token_format)?,
+            audience: TABLE.parse_opt("audience", row.audience.as_deref())?,
+            jwks: row.jwks,
+            origin: TABLE.parse("origin", &row.origin)?,
+            created_at: time(row.created_at),
+            suspended_at: time_opt(row.suspended_at),
+        })
+    }
+}
+
+fn uris(column: &'static str, json: &str) -> Result<Vec<RedirectUri>, StoreError> {
+    let list: Vec<String> = serde_json::from_str(json).map_err(|_| TABLE.inconsistent(column))?;
+    list.iter().map(|uri| TABLE.parse(column, uri)).collect()
+}
+
+fn uris_json(uris: &[RedirectUri]) -> String {
+    serde_json::Value::from_iter(uris.iter().map(RedirectUri::as_str)).to_string()
+}
+
+fn grant_types_text(grants: &[GrantType]) -> String {
+    let mut names: Vec<_> = grants.iter().map(|g| g.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    text_list(names)
+}
+
+/// Keeps a new client.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if the id is taken.
+pub fn insert(conn: &mut Conn, client: &Client) -> Result<(), StoreError> {
+    let row = ClientRow {
+        id: client.id.entity().to_string(),
+        owner_id: client.owner.to_string(),
+        kind: client.kind.as_str().to_owned(),
+        name: client.name.clone(),
+        auth_method: client.auth_method.as_str().to_owned(),
+        redirect_uris: uris_json(&client.redirect_uris),
+        post_logout_redirect_uris: uris_json(&client.post_logout_redirect_uris),
+        grant_types: grant_types_text(&client.grant_types),
+        scopes: client.scopes.to_string(),
+        token_format: client.token_format.as_str().to_owned(),
+        audience: text_opt(client.audience.as_ref()),
+        jwks: client.jwks.clone(),
+        origin: client.origin.as_str().to_owned(),
+        website: None,
+        created_at: client.created_at.as_micros(),
+        suspended_at: None,
+        deleted_at: None,
+        version: 0,
+    };
+    diesel::insert_into(clients::table).values(row).execute(conn)?;
+    Ok(())
+}
+
+/// A client that has not been deleted; a suspended one too.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn find(conn: &mut Conn, id: ClientId) -> Result<Option<Client>, StoreError> {
+    clients::table
+        .filter(clients::id.eq(id.entity().to_string()).and(clients::deleted_at.is_null()))
+        .select(ClientRow::as_select())
+        .first(conn)
+        .optional()?
+        .map(Client::try_from)
+        .transpose()
+}
+
+/// The clients that `owner` registered, newest first; at most `limit`.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn list_by_owner(conn: &mut Conn, owner: OwnerId, limit: u32) -> Result<Vec<Client>, StoreError> {
+    clients::table
+        .filter(clients::owner_id.eq(owner.to_string()).and(clients::deleted_at.is_null()))
+        .order(clients::id.desc())
+        .limit(i64::from(limit))
+        .select(ClientRow::as_select())
+        .load(conn)?
+        .into_iter()
+        .map(Client::try_from)
+        .collect()
+}
+
+/// All clients, newest first; at most `limit`.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn list(conn: &mut Conn, limit: u32) -> Result<Vec<Client>, StoreError> {
+    clients::table
+        .filter(clients::deleted_at.is_null())
+        .order(clients::id.desc())
+        .limit(i64::from(limit))
+        .select(ClientRow::as_select())
+        .load(conn)?
+        .into_iter()
+        .map(Client::try_from)
+        .collect()
+}
+
+/// What an owner may change of a client afterwards.
+#[derive(Clone, Debug)]
+pub struct ClientUpdate<'u> {
+    /// Shown at consent.
+    pub name: &'u str,
+    /// Where codes may be sent.
+    pub redirect_uris: &'u [RedirectUri],
+    /// The most that it may ask for.
+    pub scopes: &'u ScopeSet,
+    /// What its access tokens look like.
+    pub token_format: TokenFormat,
+}
+
+/// Changes a client; `false` if it was deleted meanwhile.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn update(conn: &mut Conn, id: ClientId, change: &ClientUpdate<'_>) -> Result<bool, StoreError> {
+    let rows = diesel::update(clients::table)
+        .filter(clients::id.eq(id.entity().to_string()).and(clients::deleted_at.is_null()))
+        .set((
+            clients::name.eq(change.name),
+            clients::redirect_uris.eq(uris_json(change.redirect_uris)),
+            clients::scopes.eq(change.scopes.to_string()),
+            clients::token_format.eq(change.token_format.as_str()),
+            clients::version.eq(clients::version + 1),
+        ))
+        .execute(conn)?;
+    Ok(rows == 1)
+}
+
+/// Holds the client's row until the transaction ends, for rules over several rows; `false` if it was deleted.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn lock(conn: &mut Conn, id: ClientId) -> Result<bool, StoreError> {
+    let rows = diesel::update(clients::table)
+        .filter(clients::id.eq(id.entity().to_string()).and(clients::deleted_at.is_null()))
+        .set(clients::version.eq(clients::version + 1))
+        .execute(conn)?;
+    Ok(rows == 1)
+}
+
+/// Suspends a client, or lets it work again; `false` if it was so already.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn set_suspended(conn: &mut Conn, id: ClientId, since: Option<Timestamp>) -> Result<bool, StoreError> {
+    let one = clients::id.eq(id.entity().to_string()).and(clients::deleted_at.is_null());
+    let set = clients::suspended_at.eq(since.map(Timestamp::as_micros));
+    let rows = match since {
+        Some(_) => diesel::update(clients::table).filter(one.and(clients::suspended_at.is_null())).set(set).execute(conn),
+        None => diesel::update(clients::table).filter(one.and(clients::suspended_at.is_not_null())).set(set).execute(conn),
+    }?;
+    Ok(rows == 1)
+}
+
+/// Deletes a client for good; its row stays, so that its id is never used again. `false` if it was deleted already.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn delete(conn: &mut Conn, id: ClientId, now: Timestamp) -> Result<bool, StoreError> {
+    let rows = diesel::update(clients::table)
+        .filter(clients::id.eq(id.entity().to_string()).and(clients::deleted_at.is_null()))
+        .set(clients::deleted_at.eq(now.as_micros()))
+        .execute(conn)?;
+    Ok(rows == 1)
+}

@@ -1,0 +1,211 @@
+//! Users' consents to apps.
+
+use diesel::prelude::*;
+use keyway_core::Timestamp;
+use keyway_core::ids::{ClientId, GrantId, OwnerId, SessionId};
+use keyway_core::oauth::Grant;
+use keyway_core::scope::ScopeSet;
+
+use crate::conn::Conn;
+use crate::error::StoreError;
+use crate::schema::{clients, grants};
+use crate::types::{Table, micros_opt, text_opt, time, time_opt};
+
+const TABLE: Table = Table("grants");
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = grants)]
+struct GrantRow {
+    id: String,
+    owner_id: String,
+    client_id: String,
+    scopes: String,
+    offline: bool,
+    session_id: Option<String>,
+    created_at: i64,
+    updated_at: i64,
+    last_used_at: Option<i64>,
+    revoked_at: Option<i64>,
+}
+
+impl TryFrom<GrantRow> for Grant {
+    type Error = StoreError;
+    fn try_from(row: GrantRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: TABLE.parse("id", &row.id)?,
+            owner: TABLE.parse("owner_id", &row.owner_id)?,
+            client: ClientId::from_entity(TABLE.parse("client_id", &row.client_id)?),
+            scopes: TABLE.parse("scopes", &row.scopes)?,
+            offline: row.offline,
+            session: TABLE.parse_opt("session_id", row.session_id.as_deref())?,
+            created_at: time(row.created_at),
+            updated_at: time(row.updated_at),
+            last_used_at: time_opt(row.last_used_at),
+        })
+    }
+}
+
+/// Keeps a new consent.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if there is one of this user for this app.
+pub fn insert(conn: &mut Conn, grant: &Grant) -> Result<(), StoreError> {
+    let row = GrantRow {
+        id: grant.id.to_string(),
+        owner_id: grant.owner.to_string(),
+        client_id: grant.client.entity().to_string(),
+        scopes: grant.scopes.to_string(),
+        offline: grant.offline,
+        session_id: text_opt(grant.session.as_ref()),
+        created_at: grant.created_at.as_micros(),
+        updated_at: grant.updated_at.as_micros(),
+        last_used_at: micros_opt(grant.last_used_at),
+        revoked_at: None,
+    };
+    diesel::insert_into(grants::table).values(row).execute(conn)?;
+    Ok(())
+}
+
+/// The consent with this id, unless it was taken back.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn find(conn: &mut Conn, id: GrantId) -> Result<Option<Grant>, StoreError> {
+    grants::table
+        .filter(grants::id.eq(id.to_string()).and(grants::revoked_at.is_null()))
+        .select(GrantRow::as_select())
+        .first(conn)
+        .optional()?
+        .map(Grant::try_from)
+        .transpose()
+}
+
+/// The consent of `owner` to `client`, unless there is none.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn find_of(conn: &mut Conn, owner: OwnerId, client: ClientId) -> Result<Option<Grant>, StoreError> {
+    grants::table
+        .filter(grants::owner_id.eq(owner.to_string()))
+        .filter(grants::client_id.eq(client.entity().to_string()))
+        .filter(grants::revoked_at.is_null())
+        .select(GrantRow::as_select())
+        .first(conn)
+        .optional()?
+        .map(Grant::try_from)
+        .transpose()
+}
+
+/// The consents of `owner` with the apps' names, newest first; at most `limit`.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn list_by_owner(conn: &mut Conn, owner: OwnerId, limit: u32) -> Result<Vec<(Grant, String)>, StoreError> {
+    grants::table
+        .inner_join(clients::table)
+        .filter(grants::owner_id.eq(owner.to_string()))
+        .filter(grants::revoked_at.is_null())
+        .order(grants::id.desc())
+        .limit(i64::from(limit))
+        .select((GrantRow::as_select(), clients::name))
+        .load::<(GrantRow, String)>(conn)?
+        .into_iter()
+        .map(|(row, name)| Ok((Grant::try_from(row)?, name)))
+        .collect()
+}
+
+/// How many users have consented to `client`.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn count_of_client(conn: &mut Conn, client: ClientId) -> Result<u64, StoreError> {
+    let count: i64 = grants::table
+        .filter(grants::client_id.eq(client.entity().to_string()))
+        .filter(grants::revoked_at.is_null())
+        .count()
+        .get_result(conn)?;
+    TABLE.count("id", count)
+}
+
+/// What a repeated consent leaves.
+#[derive(Clone, Debug)]
+pub struct GrantUpdate<'u> {
+    /// All that the user has consented to by now.
+    pub scopes: &'u ScopeSet,
+    /// Whether it outlives the browser session.
+    pub offline: bool,
+    /// The browser session that it ends with.
+    pub session: Option<SessionId>,
+}
+
+/// Widens a consent; `false` if it was taken back meanwhile.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn update(conn: &mut Conn, id: GrantId, change: &GrantUpdate<'_>, now: Timestamp) -> Result<bool, StoreError> {
+    let rows = diesel::update(grants::table)
+        .filter(grants::id.eq(id.to_string()).and(grants::revoked_at.is_null()))
+        .set((
+            grants::scopes.eq(change.scopes.to_string()),
+            grants::offline.eq(change.offline),
+            grants::session_id.eq(text_opt(change.session.as_ref())),
+            grants::updated_at.eq(now.as_micros()),
+        ))
+        .execute(conn)?;
+    Ok(rows == 1)
+}
+
+/// Remembers that the app got a token through a consent.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn touch(conn: &mut Conn, id: GrantId, now: Timestamp) -> Result<(), StoreError> {
+    diesel::update(grants::table)
+        .filter(grants::id.eq(id.to_string()))
+        .set(grants::last_used_at.eq(now.as_micros()))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Takes a consent back; `false` if it is not this user's, or was taken back already.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn revoke(conn: &mut Conn, owner: OwnerId, id: GrantId, now: Timestamp) -> Result<bool, StoreError> {
+    let rows = diesel::update(grants::table)
+        .filter(grants::id.eq(id.to_string()))
+        .filter(grants::owner_id.eq(owner.to_string()))
+        .filter(grants::revoked_at.is_null())
+        .set(grants::revoked_at.eq(now.as_micros()))
+        .execute(conn)?;
+    Ok(rows == 1)
+}
+
+/// Takes back all consents to `client`; their ids.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn revoke_all_of_client(conn: &mut Conn, client: ClientId, now: Timestamp) -> Result<Vec<GrantId>, StoreError> {
+    let ids: Vec<String> = diesel::update(grants::table)
+        .filter(grants::client_id.eq(client.entity().to_string()))
+        .filter(grants::revoked_at.is_null())
+        .set(grants::revoked_at.eq(now.as_micros()))
+        .returning(grants::id)
+        .get_results(conn)?;
+    ids.iter().map(|id| TABLE.parse("id", id)).collect()
+}
+
+/// Takes back the consents that end with a browser session; their ids.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn revoke_of_session(conn: &mut Conn, session: SessionId, now: Timestamp) -> Result<Vec<GrantId>, StoreError> {
+    let ids: Vec<String> = diesel::update(grants::table)
+        .filter(grants::session_id.eq(session.to_string()))
+        .filter(grants::offline.eq(false))
+        .filter(grants::revoked_at.is_null())
+        .set(grants::revoked_at.eq(now.as_micros()))
+        .returning(grants::id)
+        .get_results(conn)?;
+    ids.iter().map(|id| TABLE.parse("id", id)).collect()
+}
