@@ -1,1 +1,4 @@
-//! portal
+//! The developer portal: pages, OAuth endpoints, the management API.
+
+pub mod flows;
+pub mod oauth;

@@ -7,6 +7,9 @@
 pub mod accounts;
 pub mod attempts;
 pub mod audit;
+pub mod client_secrets;
+pub mod clients;
+pub mod grants;
 pub mod outbox;
 pub mod owners;
 pub mod settings;

@@ -1,0 +1,6 @@
+//! The use-cases: synchronous, in the caller's transaction, knowing nothing of HTTP. Pages, endpoints and the
+//! command line call the same ones.
+
+pub mod act;
+
+pub use act::{Act, Deed};
