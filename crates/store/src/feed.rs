@@ -88,7 +88,12 @@ pub fn head(conn: &mut Conn) -> Result<FeedHead, StoreError> {
 ///
 /// # Errors
 /// When a statement fails or a row cannot be read.
-pub fn page_after(conn: &mut Conn, epoch: &Epoch, after: Position, limit: u32) -> Result<FeedPage, StoreError> {
+pub fn page_after(
+    conn: &mut Conn,
+    epoch: &Epoch,
+    after: Position,
+    limit: u32,
+) -> Result<FeedPage, StoreError> {
     // The head first: rows committed in between are left for the next page.
     let at = head(conn)?;
     if at.epoch != *epoch || after >= at.head || after < at.tail {

@@ -99,7 +99,12 @@ pub fn list(conn: &mut Conn, client: ClientId, now: Timestamp) -> Result<Vec<Cli
 ///
 /// # Errors
 /// When the database cannot answer.
-pub fn revoke(conn: &mut Conn, client: ClientId, id: ClientSecretId, now: Timestamp) -> Result<bool, StoreError> {
+pub fn revoke(
+    conn: &mut Conn,
+    client: ClientId,
+    id: ClientSecretId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let rows = diesel::update(client_secrets::table)
         .filter(client_secrets::id.eq(id.to_string()))
         .filter(client_secrets::client_id.eq(client.entity().to_string()))

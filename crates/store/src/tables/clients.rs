@@ -201,8 +201,14 @@ pub fn set_suspended(conn: &mut Conn, id: ClientId, since: Option<Timestamp>) ->
     let one = clients::id.eq(id.entity().to_string()).and(clients::deleted_at.is_null());
     let set = clients::suspended_at.eq(since.map(Timestamp::as_micros));
     let rows = match since {
-        Some(_) => diesel::update(clients::table).filter(one.and(clients::suspended_at.is_null())).set(set).execute(conn),
-        None => diesel::update(clients::table).filter(one.and(clients::suspended_at.is_not_null())).set(set).execute(conn),
+        Some(_) => diesel::update(clients::table)
+            .filter(one.and(clients::suspended_at.is_null()))
+            .set(set)
+            .execute(conn),
+        None => diesel::update(clients::table)
+            .filter(one.and(clients::suspended_at.is_not_null()))
+            .set(set)
+            .execute(conn),
     }?;
     Ok(rows == 1)
 }

@@ -100,7 +100,11 @@ pub fn find_of(conn: &mut Conn, owner: OwnerId, client: ClientId) -> Result<Opti
 ///
 /// # Errors
 /// When the database cannot answer.
-pub fn list_by_owner(conn: &mut Conn, owner: OwnerId, limit: u32) -> Result<Vec<(Grant, String)>, StoreError> {
+pub fn list_by_owner(
+    conn: &mut Conn,
+    owner: OwnerId,
+    limit: u32,
+) -> Result<Vec<(Grant, String)>, StoreError> {
     grants::table
         .inner_join(clients::table)
         .filter(grants::owner_id.eq(owner.to_string()))
@@ -142,7 +146,12 @@ pub struct GrantUpdate<'u> {
 ///
 /// # Errors
 /// When the database cannot answer.
-pub fn update(conn: &mut Conn, id: GrantId, change: &GrantUpdate<'_>, now: Timestamp) -> Result<bool, StoreError> {
+pub fn update(
+    conn: &mut Conn,
+    id: GrantId,
+    change: &GrantUpdate<'_>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let rows = diesel::update(grants::table)
         .filter(grants::id.eq(id.to_string()).and(grants::revoked_at.is_null()))
         .set((
@@ -185,7 +194,11 @@ pub fn revoke(conn: &mut Conn, owner: OwnerId, id: GrantId, now: Timestamp) -> R
 ///
 /// # Errors
 /// When the database cannot answer.
-pub fn revoke_all_of_client(conn: &mut Conn, client: ClientId, now: Timestamp) -> Result<Vec<GrantId>, StoreError> {
+pub fn revoke_all_of_client(
+    conn: &mut Conn,
+    client: ClientId,
+    now: Timestamp,
+) -> Result<Vec<GrantId>, StoreError> {
     let ids: Vec<String> = diesel::update(grants::table)
         .filter(grants::client_id.eq(client.entity().to_string()))
         .filter(grants::revoked_at.is_null())
@@ -199,7 +212,11 @@ pub fn revoke_all_of_client(conn: &mut Conn, client: ClientId, now: Timestamp) -
 ///
 /// # Errors
 /// When the database cannot answer.
-pub fn revoke_of_session(conn: &mut Conn, session: SessionId, now: Timestamp) -> Result<Vec<GrantId>, StoreError> {
+pub fn revoke_of_session(
+    conn: &mut Conn,
+    session: SessionId,
+    now: Timestamp,
+) -> Result<Vec<GrantId>, StoreError> {
     let ids: Vec<String> = diesel::update(grants::table)
         .filter(grants::session_id.eq(session.to_string()))
         .filter(grants::offline.eq(false))
