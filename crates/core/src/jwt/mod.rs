@@ -1,10 +1,12 @@
 //! Access tokens as JWTs: the profile of RFC 9068 under the rules of RFC 8725.
 
 mod claims;
+mod import;
 mod keys;
 mod verify;
 
 pub use claims::{AccessClaims, Descent, TOKEN_TYPE};
+pub use import::{ImportedKey, private_jwk};
 pub use keys::{
     Algorithm, Jwk, Jwks, KeyError, KeyState, SigningKey, VerificationKey, VerificationKeys, generate_key,
     key_entity, new_kid,

@@ -4,6 +4,7 @@
 mod client;
 mod error;
 mod grant;
+mod introspection;
 pub mod pkce;
 
 pub use client::{
@@ -12,6 +13,7 @@ pub use client::{
 };
 pub use error::{ErrorCode, OauthError};
 pub use grant::Grant;
+pub use introspection::{EXPLAIN, GuardFacts, Introspection};
 
 use crate::clock::Duration;
 
