@@ -45,6 +45,24 @@ impl AddressList {
         other.0.is_empty()
             || (!self.0.is_empty() && self.0.iter().all(|net| other.0.iter().any(|wide| wide.contains(net))))
     }
+    /// The addresses that both allow; `None` if there is none.
+    pub fn intersection(&self, other: &Self) -> Option<Self> {
+        if self.0.is_empty() || other.0.is_empty() {
+            return Some(Self(if self.0.is_empty() { other.0.clone() } else { self.0.clone() }));
+        }
+        // Two networks are disjoint, or one holds the other.
+        let mut list: Vec<IpNet> = Vec::new();
+        for a in &self.0 {
+            list.extend(other.0.iter().filter_map(|b| match (a.contains(b), b.contains(a)) {
+                (true, _) => Some(*b),
+                (_, true) => Some(*a),
+                (false, false) => None,
+            }));
+        }
+        list.sort_unstable();
+        list.dedup();
+        if list.is_empty() { None } else { Some(Self(list)) }
+    }
     /// Whether there is no restriction.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -148,6 +166,15 @@ mod tests {
         assert!(list("192.0.2.1").within(&list("192.0.2.0/24 10.0.0.0/8")));
         assert!(!list("").within(&list("192.0.2.0/24")));
         assert!(list("").within(&list("")));
+    }
+
+    #[test]
+    fn what_two_lists_allow() {
+        let wide = list("192.0.2.0/24 2001:db8::/32");
+        assert_eq!(wide.intersection(&list("192.0.2.7 10.0.0.1")), Some(list("192.0.2.7")));
+        assert_eq!(wide.intersection(&list("")), Some(wide.clone()));
+        assert_eq!(list("").intersection(&wide), Some(wide.clone()));
+        assert_eq!(wide.intersection(&list("10.0.0.0/8")), None);
     }
 
     #[test]
