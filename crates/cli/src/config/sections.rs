@@ -1,0 +1,305 @@
+//! The settings as they are written: one struct a section, every name known, nothing judged yet.
+
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use keyway_core::Duration;
+use keyway_core::audience::Api;
+use keyway_core::credential::ForeignFormat;
+use keyway_core::jwt::Algorithm;
+use keyway_core::rate::Limit;
+use serde::Deserialize;
+
+use super::listen::{Listen, MaybeListen};
+use super::secret::SecretText;
+use super::span;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Written {
+    pub data_dir: PathBuf,
+    pub database_url: Option<SecretText>,
+    pub database_url_file: Option<PathBuf>,
+    pub public_url: Option<String>,
+    pub portal_addr: Listen,
+    pub api_addr: Listen,
+    pub demo_addr: MaybeListen,
+    pub guard_addr: MaybeListen,
+    pub metrics_addr: MaybeListen,
+    pub master_key_file: Option<PathBuf>,
+    pub smtp_url: Option<SecretText>,
+    pub smtp_url_file: Option<PathBuf>,
+    pub client_id: Option<String>,
+    pub client_secret: Option<SecretText>,
+    pub client_secret_file: Option<PathBuf>,
+    pub audience: Option<String>,
+    pub portal: Branding,
+    pub accounts: Accounts,
+    pub apis: Option<Vec<Api>>,
+    pub guard: Guard,
+    pub oauth: Oauth,
+    pub credentials: Credentials,
+    pub key_formats: Vec<ForeignFormat>,
+    pub limits: Limits,
+    pub mail: Mail,
+    pub retention: Retention,
+    pub log: Log,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("var"),
+            database_url: None,
+            database_url_file: None,
+            public_url: None,
+            portal_addr: Listen::localhost(8080),
+            api_addr: Listen::localhost(8081),
+            demo_addr: MaybeListen(Some(Listen::localhost(8082))),
+            guard_addr: MaybeListen(None),
+            metrics_addr: MaybeListen(None),
+            master_key_file: None,
+            smtp_url: None,
+            smtp_url_file: None,
+            client_id: None,
+            client_secret: None,
+            client_secret_file: None,
+            audience: None,
+            portal: Branding::default(),
+            accounts: Accounts::default(),
+            apis: None,
+            guard: Guard::default(),
+            oauth: Oauth::default(),
+            credentials: Credentials::default(),
+            key_formats: Vec::new(),
+            limits: Limits::default(),
+            mail: Mail::default(),
+            retention: Retention::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+/// `[portal]`: what pages, mails and documents say of the portal.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Branding {
+    pub name: String,
+    pub logo: Option<PathBuf>,
+    pub accent: Option<String>,
+    pub support_url: Option<String>,
+    pub terms_url: Option<String>,
+    pub privacy_url: Option<String>,
+}
+
+impl Default for Branding {
+    fn default() -> Self {
+        Self {
+            name: "Keyway".to_owned(),
+            logo: None,
+            accent: None,
+            support_url: None,
+            terms_url: None,
+            privacy_url: None,
+        }
+    }
+}
+
+/// `[accounts]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Accounts {
+    pub sign_up: Option<SignUp>,
+    pub verify_email: Option<VerifyEmail>,
+}
+
+/// Who may make an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignUp {
+    /// Everyone.
+    Open,
+    /// Those whom an operator makes one for.
+    Closed,
+}
+
+/// What an account may do before its address is verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerifyEmail {
+    /// Nothing.
+    BeforeSignIn,
+    /// Look around.
+    BeforeLiveKey,
+    /// Everything.
+    Never,
+}
+
+/// `[guard]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Guard {
+    pub trusted_proxies: Vec<IpNet>,
+    pub jwt_signature: JwtSignature,
+    #[serde(deserialize_with = "span::deserialize")]
+    pub max_staleness: Duration,
+    pub cache_entries: usize,
+    pub record_accepted: Limit,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self {
+            trusted_proxies: Vec::new(),
+            jwt_signature: JwtSignature::Cached,
+            max_staleness: Duration::seconds(3),
+            cache_entries: 100_000,
+            record_accepted: at(50, Per::Second, 50),
+        }
+    }
+}
+
+/// How often a JWT's signature is verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JwtSignature {
+    /// Once per token and process.
+    Cached,
+    /// On every call.
+    EveryCall,
+}
+
+/// `[oauth]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Oauth {
+    pub registration: Registration,
+    #[serde(deserialize_with = "span::deserialize")]
+    pub refresh_repeat: Duration,
+    pub signing_algorithm: Algorithm,
+    #[serde(deserialize_with = "span::deserialize")]
+    pub signing_key_lifetime: Duration,
+}
+
+impl Default for Oauth {
+    fn default() -> Self {
+        Self {
+            registration: Registration::Off,
+            refresh_repeat: Duration::seconds(30),
+            signing_algorithm: Algorithm::Es256,
+            signing_key_lifetime: Duration::days(30),
+        }
+    }
+}
+
+/// Whether clients may register themselves (RFC 7591).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registration {
+    /// They may not.
+    Off,
+}
+
+/// `[credentials]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Credentials {
+    pub brand: Option<String>,
+    pub earlier_brands: Vec<String>,
+}
+
+/// `[limits]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    pub credential: Limit,
+    pub owner: Limit,
+    pub app: Limit,
+    pub sign_in: Limit,
+    pub unknown_credentials: Limit,
+    pub authorize: Limit,
+    pub token: Limit,
+    pub introspect: Limit,
+    pub revoke: Limit,
+    pub userinfo: Limit,
+    pub par: Limit,
+    pub device: Limit,
+    pub register: Limit,
+}
+
+use keyway_core::rate::{Per, Rate};
+
+/// A limit known to be well-formed.
+const fn at(count: u32, per: Per, burst: u32) -> Limit {
+    use std::num::NonZeroU32;
+    let (Some(count), Some(burst)) = (NonZeroU32::new(count), NonZeroU32::new(burst)) else { return Limit::Off };
+    Limit::At(Rate { count, per, burst })
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            credential: at(600, Per::Minute, 100),
+            owner: at(1_200, Per::Minute, 200),
+            app: at(600, Per::Minute, 100),
+            sign_in: at(10, Per::Minute, 10),
+            unknown_credentials: at(60, Per::Minute, 30),
+            authorize: at(60, Per::Minute, 20),
+            token: at(300, Per::Minute, 60),
+            introspect: at(6_000, Per::Minute, 1_000),
+            revoke: at(120, Per::Minute, 30),
+            userinfo: at(300, Per::Minute, 60),
+            par: at(60, Per::Minute, 20),
+            device: at(60, Per::Minute, 20),
+            register: at(10, Per::Hour, 5),
+        }
+    }
+}
+
+/// `[mail]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mail {
+    pub from: Option<String>,
+}
+
+/// `[retention]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    #[serde(deserialize_with = "span::deserialize")]
+    pub requests: Duration,
+    #[serde(deserialize_with = "span::deserialize")]
+    pub usage: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { requests: Duration::days(30), usage: Duration::days(400) }
+    }
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For eyes.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,17 @@
+//! The `keyway` command: configuration, logging, wiring, and the commands.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`args`] | the command line's grammar |
+//! | [`config`] | settings from file, environment and flags, judged once |
+//! | [`telemetry`] [`output`] | log lines; results and errors |
+//! | [`commands`] | the commands, one file each |
+//!
+//! To add a command: its arguments in [`args`], a file in [`commands`], a line in [`commands::run`]. Rules and
+//! changes are not here: commands call the portal's flows, as its pages do.
+
+pub mod args;
+pub mod commands;
+pub mod config;
+pub mod output;
+pub mod telemetry;
