@@ -88,6 +88,9 @@ mod tests {
         }
         let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.lines().count(), 2);
-        assert!(!text.contains(secret.expose()) && text.contains("somebody called with keyway_live_"), "{text}");
+        assert!(
+            !text.contains(secret.expose()) && text.contains("somebody called with keyway_live_"),
+            "{text}"
+        );
     }
 }

@@ -76,7 +76,9 @@ impl Sources {
         let (problem, field) = match &error.kind {
             Kind::UnknownField(name, known) => (unknown(name, known), None),
             Kind::MissingField(name) => ("is missing".to_owned(), Some(name.to_string())),
-            Kind::UnknownVariant(value, known) => (format!("{value:?} is none of {}", known.join(", ")), None),
+            Kind::UnknownVariant(value, known) => {
+                (format!("{value:?} is none of {}", known.join(", ")), None)
+            }
             other => (other.to_string(), None),
         };
         path.extend(field);

@@ -16,7 +16,9 @@ pub struct Listen {
 
 /// Why a text is no address to listen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an address to listen on is written as localhost:8080, 127.0.0.1:8080 or [::1]:8080, with a port above 0")]
+#[error(
+    "an address to listen on is written as localhost:8080, 127.0.0.1:8080 or [::1]:8080, with a port above 0"
+)]
 pub struct InvalidListen;
 
 impl Listen {

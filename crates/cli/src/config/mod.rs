@@ -79,16 +79,23 @@ impl Config {
         if mode == Mode::Dev {
             check_loopback(&written)?;
         }
-        let database =
-            match secret::resolve("database_url", written.database_url.as_ref(), written.database_url_file.as_ref())? {
-                Some(url) => DatabaseUrl::from_str(url.expose()).context("database_url")?,
-                None => DatabaseUrl::Sqlite(written.data_dir.join("keyway.db")),
-            };
+        let database = match secret::resolve(
+            "database_url",
+            written.database_url.as_ref(),
+            written.database_url_file.as_ref(),
+        )? {
+            Some(url) => DatabaseUrl::from_str(url.expose()).context("database_url")?,
+            None => DatabaseUrl::Sqlite(written.data_dir.join("keyway.db")),
+        };
         let public_url = public_url(&written)?;
         let catalogue = catalogue(&written, &public_url)?;
-        let smtp_url = secret::resolve("smtp_url", written.smtp_url.as_ref(), written.smtp_url_file.as_ref())?;
-        let client_secret =
-            secret::resolve("client_secret", written.client_secret.as_ref(), written.client_secret_file.as_ref())?;
+        let smtp_url =
+            secret::resolve("smtp_url", written.smtp_url.as_ref(), written.smtp_url_file.as_ref())?;
+        let client_secret = secret::resolve(
+            "client_secret",
+            written.client_secret.as_ref(),
+            written.client_secret_file.as_ref(),
+        )?;
         let shapes = shapes(&written)?;
         check_spans(&written)?;
         check_unavailable(&written)?;
@@ -101,7 +108,10 @@ impl Config {
             data_dir: written.data_dir.clone(),
             database,
             public_url,
-            master_key_file: written.master_key_file.clone().unwrap_or_else(|| written.data_dir.join("master.key")),
+            master_key_file: written
+                .master_key_file
+                .clone()
+                .unwrap_or_else(|| written.data_dir.join("master.key")),
             smtp_url,
             client_secret,
             catalogue,
@@ -136,7 +146,9 @@ fn check_loopback(written: &Written) -> anyhow::Result<()> {
     ];
     for (name, listen) in addresses {
         if let Some(listen) = listen.filter(|listen| !listen.is_loopback()) {
-            bail!("{name}: `keyway dev` listens on this machine only, not on {listen}; run `keyway portal` for others");
+            bail!(
+                "{name}: `keyway dev` listens on this machine only, not on {listen}; run `keyway portal` for others"
+            );
         }
     }
     Ok(())
@@ -218,7 +230,10 @@ fn sample_api(url: &str) -> anyhow::Result<Api> {
 fn shapes(written: &Written) -> anyhow::Result<Shapes> {
     let brand = |text: &String| text.parse::<Brand>().with_context(|| format!("credentials: {text:?}"));
     for format in &written.key_formats {
-        if format.prefix.len() < 2 || format.prefix.len() > 32 || !format.prefix.bytes().all(|b| b.is_ascii_graphic()) {
+        if format.prefix.len() < 2
+            || format.prefix.len() > 32
+            || !format.prefix.bytes().all(|b| b.is_ascii_graphic())
+        {
             bail!("key_formats: a prefix has 2 to 32 visible ASCII characters");
         }
         if format.min_length < 20 {
@@ -227,7 +242,12 @@ fn shapes(written: &Written) -> anyhow::Result<Shapes> {
     }
     Ok(Shapes {
         brand: written.credentials.brand.as_ref().map(brand).transpose()?.unwrap_or_default(),
-        earlier_brands: written.credentials.earlier_brands.iter().map(brand).collect::<anyhow::Result<_>>()?,
+        earlier_brands: written
+            .credentials
+            .earlier_brands
+            .iter()
+            .map(brand)
+            .collect::<anyhow::Result<_>>()?,
         foreign: written.key_formats.clone(),
     })
 }

@@ -233,7 +233,9 @@ use keyway_core::rate::{Per, Rate};
 /// A limit known to be well-formed.
 const fn at(count: u32, per: Per, burst: u32) -> Limit {
     use std::num::NonZeroU32;
-    let (Some(count), Some(burst)) = (NonZeroU32::new(count), NonZeroU32::new(burst)) else { return Limit::Off };
+    let (Some(count), Some(burst)) = (NonZeroU32::new(count), NonZeroU32::new(burst)) else {
+        return Limit::Off;
+    };
     Limit::At(Rate { count, per, burst })
 }
 

@@ -54,7 +54,9 @@ mod tests {
         assert_eq!(parse("15min"), Ok(Duration::minutes(15)));
         assert_eq!(parse("6h"), Ok(Duration::hours(6)));
         assert_eq!(parse("90d"), Ok(Duration::days(90)));
-        for bad in ["", "30", "s", "-1s", "1 s", "1.5h", "3661d", "99999999999999999999d", "9999999999999999d", "1é"] {
+        for bad in
+            ["", "30", "s", "-1s", "1 s", "1.5h", "3661d", "99999999999999999999d", "9999999999999999d", "1é"]
+        {
             assert_eq!(parse(bad), Err(InvalidSpan), "{bad}");
         }
     }

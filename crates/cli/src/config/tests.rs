@@ -8,7 +8,8 @@ fn load(environment: &[(&str, &str)], mode: Mode) -> Result<Config, String> {
     let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     // An empty file, so that one in the working folder does not count.
     let file = Some(PathBuf::from("/dev/null"));
-    Config::load(&Sources { file, environment, flags: Vec::new() }, mode).map_err(|error| format!("{error:#}"))
+    Config::load(&Sources { file, environment, flags: Vec::new() }, mode)
+        .map_err(|error| format!("{error:#}"))
 }
 
 fn refusal(environment: &[(&str, &str)]) -> String {
@@ -18,7 +19,8 @@ fn refusal(environment: &[(&str, &str)]) -> String {
 /// The example with every setting taken out of its comment.
 fn uncommented(text: &str) -> String {
     let is_setting = |line: &str| {
-        line.strip_prefix('#').is_some_and(|rest| !rest.is_empty() && (!rest.starts_with(' ') || rest.starts_with("  {")))
+        line.strip_prefix('#')
+            .is_some_and(|rest| !rest.is_empty() && (!rest.starts_with(' ') || rest.starts_with("  {")))
     };
     text.lines().map(|line| if is_setting(line) { &line[1..] } else { line }).collect::<Vec<_>>().join("\n")
 }
@@ -43,11 +45,14 @@ fn the_example_names_every_setting_with_its_default() {
     assert_eq!((written.portal_addr, written.api_addr), (default.portal_addr, default.api_addr));
     assert_eq!(written.data_dir, default.data_dir);
     // Whatever is known is in the example: the names that `Written` lists stand there at the start of a line.
-    let known = Figment::new().merge(Toml::string("nothing_of_the_kind = 1")).extract::<Written>().unwrap_err();
+    let known =
+        Figment::new().merge(Toml::string("nothing_of_the_kind = 1")).extract::<Written>().unwrap_err();
     let figment::error::Kind::UnknownField(_, known) = known.kind else { panic!("{known}") };
     for name in known.iter().filter(|name| !name.ends_with("_file") || **name == "master_key_file") {
         let there = text.lines().any(|line| {
-            line.starts_with(&format!("{name} =")) || line == format!("[{name}]") || line == format!("[[{name}]]")
+            line.starts_with(&format!("{name} ="))
+                || line == format!("[{name}]")
+                || line == format!("[[{name}]]")
         });
         assert!(there, "{name} is not in the example");
     }
@@ -60,7 +65,8 @@ fn dev_needs_no_settings() {
     assert_eq!(config.database.to_string(), "sqlite://var/keyway.db");
     assert_eq!(config.sample_audience(), "http://localhost:8081");
     assert_eq!((config.sign_up, config.verify_email), (SignUp::Open, VerifyEmail::Never));
-    let audiences: Vec<_> = config.catalogue.apis().iter().map(|api| api.audience.as_str().to_owned()).collect();
+    let audiences: Vec<_> =
+        config.catalogue.apis().iter().map(|api| api.audience.as_str().to_owned()).collect();
     assert_eq!(audiences, ["http://localhost:8081", "http://localhost:8080/api/v1"]);
 }
 
@@ -95,9 +101,15 @@ fn an_unknown_name_is_an_error_that_names_it() {
         refusal(&[("KEYWAY_PUBLIC_URI", "x")]),
         "KEYWAY_PUBLIC_URI: there is no such setting (see `keyway config example`)"
     );
-    assert!(refusal(&[("KEYWAY_LIMITS__SIGN", "off")]).starts_with("KEYWAY_LIMITS__SIGN: there is no such setting"));
+    assert!(
+        refusal(&[("KEYWAY_LIMITS__SIGN", "off")])
+            .starts_with("KEYWAY_LIMITS__SIGN: there is no such setting")
+    );
     assert!(refusal(&[("KEYWAY_LIMITS_SIGN_IN", "off")]).starts_with("KEYWAY_LIMITS_SIGN_IN: "));
-    assert!(refusal(&[("KEYWAY_LIMITS__SIGN_IN", "often")]).starts_with("KEYWAY_LIMITS__SIGN_IN: a rate is written"));
+    assert!(
+        refusal(&[("KEYWAY_LIMITS__SIGN_IN", "often")])
+            .starts_with("KEYWAY_LIMITS__SIGN_IN: a rate is written")
+    );
     assert!(refusal(&[("KEYWAY_ACCOUNTS__SIGN_UP", "maybe")]).contains("is none of open, closed"));
     assert!(refusal(&[("KEYWAY_", "x")]).contains("there is no such setting"));
 }
@@ -106,7 +118,11 @@ fn an_unknown_name_is_an_error_that_names_it() {
 fn flags_win_over_the_environment_and_the_environment_over_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("keyway.toml");
-    std::fs::write(&file, "data_dir = \"file\"\npublic_url = \"https://file.example\"\n[log]\nlevel = \"warn\"\n").unwrap();
+    std::fs::write(
+        &file,
+        "data_dir = \"file\"\npublic_url = \"https://file.example\"\n[log]\nlevel = \"warn\"\n",
+    )
+    .unwrap();
     let sources = Sources {
         file: Some(file),
         environment: vec![
@@ -131,8 +147,13 @@ fn dev_refuses_addresses_that_others_can_reach() {
 
 #[test]
 fn a_public_url_is_an_origin() {
-    for bad in ["example.com", "http://example.com", "https://example.com/portal", "https://a:b@example.com", "ftp://localhost"]
-    {
+    for bad in [
+        "example.com",
+        "http://example.com",
+        "https://example.com/portal",
+        "https://a:b@example.com",
+        "ftp://localhost",
+    ] {
         assert!(refusal(&[("KEYWAY_PUBLIC_URL", bad)]).contains("public_url"), "{bad}");
     }
 }
