@@ -5,6 +5,7 @@
 //! the flows, except the conditional UPDATEs whose row count is the proof.
 
 pub mod accounts;
+pub mod api_keys;
 pub mod attempts;
 pub mod audit;
 pub mod client_secrets;
@@ -13,3 +14,4 @@ pub mod grants;
 pub mod outbox;
 pub mod owners;
 pub mod settings;
+pub mod shown_secrets;
