@@ -6,6 +6,7 @@
 use diesel::prelude::*;
 use keyway_core::Timestamp;
 use keyway_core::change::{Change, Effect, Epoch, FeedHead, FeedPage, FeedSnapshot, NewChange, Position};
+use keyway_core::ids::EntityId;
 
 use crate::conn::Conn;
 use crate::error::StoreError;
@@ -125,6 +126,19 @@ pub fn snapshot(conn: &mut Conn, now: Timestamp) -> Result<FeedSnapshot, StoreEr
         .order(feed::position)
         .load(conn)?;
     Ok(FeedSnapshot { at, ended: rows.into_iter().map(Change::try_from).collect::<Result<_, _>>()? })
+}
+
+/// Whether any of `ids` lost something after `position`. What this tells of an access token holds for its whole
+/// life: rows stay as long as anything issued before them could be in time.
+///
+/// # Errors
+/// When the statement fails.
+pub fn ended_after(conn: &mut Conn, ids: &[EntityId], position: Position) -> Result<bool, StoreError> {
+    let ids = ids.iter().map(ToString::to_string);
+    let ended = feed::table
+        .filter(feed::id.eq_any(ids).and(feed::effect.eq(Effect::Ended.as_str())))
+        .filter(feed::position.gt(stored_count(position.0)));
+    Ok(ended.select(feed::position).first::<i64>(conn).optional()?.is_some())
 }
 
 /// Begins another epoch, as a restore must: every cursor into the old one is of no use from here on.

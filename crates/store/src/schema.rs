@@ -267,6 +267,7 @@ diesel::table! {
         ancestors -> Text,
         rate -> Nullable<Text>,
         addresses -> Text,
+        position -> BigInt,
         created_at -> BigInt,
         expires_at -> BigInt,
         revoked_at -> Nullable<BigInt>,

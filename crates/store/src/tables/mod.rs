@@ -4,14 +4,19 @@
 //! an `Option`; an update answers whether there was a row to change. They decide nothing: rules are in `core` and in
 //! the flows, except the conditional UPDATEs whose row count is the proof.
 
+pub mod access_tokens;
 pub mod accounts;
 pub mod api_keys;
 pub mod attempts;
 pub mod audit;
 pub mod client_secrets;
 pub mod clients;
+pub mod codes;
+pub mod families;
 pub mod grants;
 pub mod outbox;
 pub mod owners;
+pub mod refresh_tokens;
 pub mod settings;
 pub mod shown_secrets;
+pub mod signing_keys;
