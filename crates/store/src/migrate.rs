@@ -162,3 +162,6 @@ fn require_file(url: &DatabaseUrl) -> Result<(), StoreError> {
         DatabaseUrl::Sqlite(_) | DatabaseUrl::Postgres(_) => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -222,3 +222,6 @@ impl Drop for Inner {
         self.watcher.close();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -255,6 +255,7 @@ CREATE TABLE refresh_tokens (
 );
 -- A family never has two tokens of the same turn.
 CREATE UNIQUE INDEX refresh_tokens_by_family ON refresh_tokens (family_id, sequence);
+CREATE INDEX refresh_tokens_by_expiry ON refresh_tokens (expires_at);
 
 CREATE TABLE access_tokens (
     id          TEXT   NOT NULL PRIMARY KEY,

@@ -20,3 +20,6 @@ pub mod refresh_tokens;
 pub mod settings;
 pub mod shown_secrets;
 pub mod signing_keys;
+
+#[cfg(test)]
+mod tests;
