@@ -3,7 +3,6 @@
 //! PostgreSQL is a cluster of its own per test process, in a temporary folder, without a service or a port; or the one
 //! that `KEYWAY_TEST_POSTGRES` names (`postgres:///postgres?host=DIR&user=postgres`). A missing PostgreSQL is a
 //! failure, never a skip.
-#![cfg_attr(not(test), expect(clippy::panic, reason = "a test without its database must fail"))]
 
 mod cluster;
 
@@ -118,6 +117,7 @@ impl Drop for TestDatabase {
 }
 
 #[track_caller]
+#[expect(clippy::panic, reason = "a test without its database must fail")]
 fn must<T, E: std::fmt::Display>(result: Result<T, E>, what: &str) -> T {
     result.unwrap_or_else(|error| panic!("{what}: {error}"))
 }

@@ -81,10 +81,9 @@ pub(crate) fn run_alone(conn: &mut Conn, job: Job, head: &Head, clock: &dyn Cloc
     let Ran { keep, answer } = job(&mut tx);
     let changes = tx.into_changes();
     let fate = match (keep, conn.depth()) {
-        (true, Some(1)) => commit_alone(conn, &changes, clock).map_err(|error| {
+        (true, Some(1)) => commit_alone(conn, &changes, clock).inspect_err(|_| {
             // Nothing more is to be said about a rollback that fails: the connection is thrown away.
             drop(conn.roll_back_to(0));
-            error
         }),
         (true, _) => Err(StoreError::Unavailable("the closure left the transaction at another depth".into())),
         (false, _) => conn.roll_back_to(0).map(|()| None),

@@ -23,7 +23,7 @@ CREATE TABLE accounts (
 );
 
 CREATE TABLE sessions (
-    digest       BYTEA   NOT NULL PRIMARY KEY,
+    digest       BYTEA  NOT NULL PRIMARY KEY,
     id           TEXT   NOT NULL UNIQUE,
     owner_id     TEXT   REFERENCES owners (id),
     state        TEXT   NOT NULL,
@@ -47,7 +47,7 @@ CREATE INDEX attempts_by_last ON attempts (last_at);
 
 CREATE TABLE mail_links (
     id          TEXT   NOT NULL PRIMARY KEY,
-    digest      BYTEA   NOT NULL UNIQUE,
+    digest      BYTEA  NOT NULL UNIQUE,
     purpose     TEXT   NOT NULL,
     owner_id    TEXT   REFERENCES owners (id),
     email       TEXT   NOT NULL,
@@ -91,7 +91,7 @@ CREATE TABLE api_keys (
     id                TEXT    NOT NULL PRIMARY KEY,
     owner_id          TEXT    NOT NULL REFERENCES owners (id),
     creator_id        TEXT    NOT NULL REFERENCES owners (id),
-    digest            BYTEA    NOT NULL UNIQUE,
+    digest            BYTEA   NOT NULL UNIQUE,
     prefix            TEXT    NOT NULL,
     last4             TEXT    NOT NULL,
     name              TEXT    NOT NULL,
@@ -125,7 +125,7 @@ CREATE TABLE signing_keys (
     algorithm    TEXT   NOT NULL,
     purpose      TEXT   NOT NULL CHECK (purpose IN ('access_token', 'id_token')),
     public_jwk   TEXT   NOT NULL,
-    sealed       BYTEA   NOT NULL,
+    sealed       BYTEA  NOT NULL,
     state        TEXT   NOT NULL CHECK (state IN ('next', 'current', 'retiring', 'retired', 'revoked')),
     created_at   BIGINT NOT NULL,
     published_at BIGINT NOT NULL,
@@ -162,7 +162,7 @@ CREATE INDEX clients_by_owner ON clients (owner_id, created_at);
 CREATE TABLE client_secrets (
     id           TEXT   NOT NULL PRIMARY KEY,
     client_id    TEXT   NOT NULL REFERENCES clients (id),
-    digest       BYTEA   NOT NULL UNIQUE,
+    digest       BYTEA  NOT NULL UNIQUE,
     last4        TEXT   NOT NULL,
     created_at   BIGINT NOT NULL,
     expires_at   BIGINT,
@@ -220,7 +220,7 @@ CREATE INDEX families_by_expiry ON families (idle_expires_at);
 CREATE INDEX families_by_end ON families (ended_at);
 
 CREATE TABLE authorization_codes (
-    digest         BYTEA   NOT NULL PRIMARY KEY,
+    digest         BYTEA  NOT NULL PRIMARY KEY,
     client_id      TEXT   NOT NULL REFERENCES clients (id),
     owner_id       TEXT   NOT NULL REFERENCES owners (id),
     grant_id       TEXT   NOT NULL REFERENCES grants (id),
@@ -244,14 +244,14 @@ CREATE INDEX authorization_codes_by_family ON authorization_codes (family_id);
 CREATE INDEX authorization_codes_by_expiry ON authorization_codes (expires_at);
 
 CREATE TABLE refresh_tokens (
-    digest        BYTEA   NOT NULL PRIMARY KEY,
+    digest        BYTEA  NOT NULL PRIMARY KEY,
     family_id     TEXT   NOT NULL REFERENCES families (id),
     sequence      BIGINT NOT NULL,
     created_at    BIGINT NOT NULL,
     expires_at    BIGINT NOT NULL,
     consumed_at   BIGINT,
     successor     BYTEA,
-    sealed_answer BLOB
+    sealed_answer BYTEA
 );
 -- A family never has two tokens of the same turn.
 CREATE UNIQUE INDEX refresh_tokens_by_family ON refresh_tokens (family_id, sequence);
@@ -259,7 +259,7 @@ CREATE INDEX refresh_tokens_by_expiry ON refresh_tokens (expires_at);
 
 CREATE TABLE access_tokens (
     id          TEXT   NOT NULL PRIMARY KEY,
-    digest      BYTEA   NOT NULL UNIQUE,
+    digest      BYTEA  NOT NULL UNIQUE,
     owner_id    TEXT   NOT NULL REFERENCES owners (id),
     subject     TEXT   NOT NULL,
     client_id   TEXT   NOT NULL REFERENCES clients (id),
@@ -272,6 +272,7 @@ CREATE TABLE access_tokens (
     ancestors   TEXT   NOT NULL,
     rate        TEXT,
     addresses   TEXT   NOT NULL,
+    position    BIGINT NOT NULL,
     created_at  BIGINT NOT NULL,
     expires_at  BIGINT NOT NULL,
     revoked_at  BIGINT
@@ -290,6 +291,7 @@ CREATE TABLE feed (
     relevant_until BIGINT NOT NULL,
     created_at     BIGINT NOT NULL
 );
+CREATE INDEX feed_by_id ON feed (id, position);
 CREATE INDEX feed_by_relevance ON feed (effect, relevant_until);
 
 -- One row, put in when the schema is made.

@@ -272,6 +272,7 @@ CREATE TABLE access_tokens (
     ancestors   TEXT   NOT NULL,
     rate        TEXT,
     addresses   TEXT   NOT NULL,
+    position    BIGINT NOT NULL,
     created_at  BIGINT NOT NULL,
     expires_at  BIGINT NOT NULL,
     revoked_at  BIGINT
@@ -290,6 +291,7 @@ CREATE TABLE feed (
     relevant_until BIGINT NOT NULL,
     created_at     BIGINT NOT NULL
 );
+CREATE INDEX feed_by_id ON feed (id, position);
 CREATE INDEX feed_by_relevance ON feed (effect, relevant_until);
 
 -- One row, put in when the schema is made.

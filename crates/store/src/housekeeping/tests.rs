@@ -33,10 +33,10 @@ INSERT INTO authorization_codes (digest, client_id, owner_id, grant_id, redirect
          ({x}02', 'c', 'o', 'g', '', '', '', '', 0, 0, {now}, 0, NULL);
 INSERT INTO refresh_tokens (digest, family_id, sequence, created_at, expires_at, consumed_at)
   VALUES ({x}01', 'f1', 1, 0, 0, 1), ({x}02', 'f2', 1, 0, {now} + 1, 1);
-INSERT INTO access_tokens (id, digest, owner_id, subject, client_id, family_id, audience, scopes, environment, root,
+INSERT INTO access_tokens (id, digest, owner_id, subject, client_id, family_id, position, audience, scopes, environment, root,
   ancestors, addresses, created_at, expires_at)
-  VALUES ('t1', {x}01', 'o', 'o', 'c', 'f1', '', '', 'live', 'f1', '', '', 0, 0),
-         ('t2', {x}02', 'o', 'o', 'c', 'f4', '', '', 'live', 'f4', '', '', 0, {now} + 1);
+  VALUES ('t1', {x}01', 'o', 'o', 'c', 'f1', 0, '', '', 'live', 'f1', '', '', 0, 0),
+         ('t2', {x}02', 'o', 'o', 'c', 'f4', 0, '', '', 'live', 'f4', '', '', 0, {now} + 1);
 INSERT INTO request_records (id, at, audience, method, route, status, latency_us)
   VALUES ('r1', 0, '', 'GET', '/', 200, 1), ('r2', {now}, '', 'GET', '/', 200, 1);
 INSERT INTO usage_counts (credential_id, owner_id, audience, route, outcome, bucket, count, latency_sum_us)

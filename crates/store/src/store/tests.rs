@@ -310,7 +310,7 @@ async fn a_new_epoch_is_noticed_and_old_cursors_are_of_no_use() {
             })
             .await
             .unwrap();
-        let before = store.read(|conn| feed::head(conn)).await.unwrap();
+        let before = store.read(feed::head).await.unwrap();
         let mut head = store.subscribe();
         head.mark_unchanged();
         database.execute("UPDATE feed_head SET epoch = 'restored', position = 0");
