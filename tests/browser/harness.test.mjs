@@ -46,8 +46,10 @@ test("an unclean exit fails the test", async () => {
 });
 
 test("a server that does not start is said at once, with its words", async () => {
-  const started = Keyway.start({ after() {} }, { command: ["sh", "-c", "echo port taken >&2; exit 1"] });
+  const ends = [];
+  const started = Keyway.start({ after: (end) => ends.push(end) }, { command: ["sh", "-c", "echo port taken >&2; exit 1"] });
   await assert.rejects(started, /ended at its start \(1\):\nport taken/);
+  await assert.rejects(ends[0](), /exit code after SIGTERM/);
 });
 
 test("a pasted curl line keeps its own options and shows the status", async (t) => {
