@@ -1,0 +1,289 @@
+//! The authorization request (RFC 6749 §4.1.1, RFC 7636, RFC 8707): what is asked, whether it may be, and the code
+//! that answers it.
+
+use keyway_core::audience::{Api, Audience, AudienceError, Catalogue};
+use keyway_core::change::UnknownName;
+use keyway_core::clock::Duration;
+use keyway_core::credential::{self, Brand, Kind};
+use keyway_core::ids::{GrantId, OwnerId, SessionId};
+use keyway_core::oauth::pkce::Challenge;
+use keyway_core::oauth::{CODE_LIFETIME, Client, ErrorCode, Grant, GrantType, OauthError};
+use keyway_core::scope::ScopeSet;
+use keyway_core::secret::PlainSecret;
+use keyway_core::Timestamp;
+use keyway_store::tables::codes::{self, NewCode};
+use keyway_store::tables::grants::{self, GrantUpdate};
+use keyway_store::tables::owners;
+use keyway_store::{StoreError, Tx};
+
+use super::clients::IDENTITY_SCOPES;
+use super::{Act, Deed};
+use crate::oauth::params::Params;
+
+/// The longest `state` and `nonce`, in bytes.
+const MAX_OPAQUE: usize = 2048;
+
+/// How the client wants the user to be asked (OpenID Connect Core §3.1.2.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prompt {
+    /// Not at all: answer at once or with an error.
+    pub none: bool,
+    /// To sign in again.
+    pub login: bool,
+    /// To consent again.
+    pub consent: bool,
+}
+
+impl std::str::FromStr for Prompt {
+    type Err = UnknownName;
+    fn from_str(s: &str) -> Result<Self, UnknownName> {
+        let mut prompt = Self::default();
+        for word in s.split(' ').filter(|w| !w.is_empty()) {
+            match word {
+                "none" => prompt.none = true,
+                "login" => prompt.login = true,
+                "consent" => prompt.consent = true,
+                _ => return Err(UnknownName),
+            }
+        }
+        if prompt.none && (prompt.login || prompt.consent) { Err(UnknownName) } else { Ok(prompt) }
+    }
+}
+
+/// A request that may be answered with a code.
+#[derive(Clone, Debug)]
+pub struct AuthorizationRequest {
+    /// What is asked of the API, without what belongs to no API.
+    pub scopes: ScopeSet,
+    /// Whether the consent shall outlive the browser session.
+    pub offline: bool,
+    /// The API.
+    pub audience: Audience,
+    /// PKCE.
+    pub challenge: Challenge,
+    /// To be repeated in an ID token.
+    pub nonce: Option<String>,
+    /// How the user shall be asked.
+    pub prompt: Prompt,
+    /// How long ago the user may have signed in.
+    pub max_age: Option<Duration>,
+}
+
+/// Reads a request of `client`, whose redirect URI has been checked.
+///
+/// # Errors
+/// What goes back to the client by redirect (RFC 6749 §4.1.2.1).
+pub fn read(client: &Client, catalogue: &Catalogue, params: &Params) -> Result<AuthorizationRequest, OauthError> {
+    let invalid = |text: &'static str| OauthError::new(ErrorCode::InvalidRequest, text);
+    if params.require("response_type")? != "code" {
+        return Err(OauthError::new(ErrorCode::UnsupportedResponseType, "only response_type=code is served"));
+    }
+    if !client.may_use(GrantType::AuthorizationCode) {
+        return Err(OauthError::new(
+            ErrorCode::UnauthorizedClient,
+            "this client may not use the authorization_code grant",
+        ));
+    }
+    if params.get("response_mode").is_some_and(|mode| mode != "query") {
+        return Err(invalid("only response_mode=query is served"));
+    }
+    if params.get("request").is_some() || params.get("request_uri").is_some() {
+        return Err(invalid("request objects are not supported: send plain parameters"));
+    }
+    if params.require("code_challenge_method")? != "S256" {
+        return Err(invalid("code_challenge_method must be S256"));
+    }
+    let challenge = Challenge::parse(params.require("code_challenge")?).map_err(|e| {
+        OauthError::new(ErrorCode::InvalidRequest, e.to_string())
+    })?;
+    let prompt = params.get("prompt").unwrap_or_default().parse();
+    let prompt = prompt.map_err(|_| invalid("prompt is none, or of login and consent"))?;
+    let max_age = match params.get("max_age") {
+        None => None,
+        Some(text) => {
+            let seconds: u32 = text.parse().map_err(|_| invalid("max_age is a number of seconds"))?;
+            Some(Duration::seconds(i64::from(seconds)))
+        }
+    };
+    let nonce = params.get("nonce").map(str::to_owned);
+    if [nonce.as_deref(), params.get("state")].into_iter().flatten().any(|text| text.len() > MAX_OPAQUE) {
+        return Err(invalid("state and nonce have at most 2048 characters"));
+    }
+    let asked = asked_scopes(client, params)?;
+    let (api, scopes) = target(client, catalogue, params.resource()?, &asked, params.get("scope").is_some())?;
+    let offline = asked.contains("offline_access");
+    Ok(AuthorizationRequest { scopes, offline, audience: api.audience.clone(), challenge, nonce, prompt, max_age })
+}
+
+fn asked_scopes(client: &Client, params: &Params) -> Result<ScopeSet, OauthError> {
+    let Some(text) = params.get("scope") else { return Ok(client.scopes.clone()) };
+    let asked: ScopeSet =
+        text.parse().map_err(|e| OauthError::new(ErrorCode::InvalidScope, format!("{e}")))?;
+    match asked.iter().find(|scope| !client.scopes.contains(scope.as_str())) {
+        Some(extra) => Err(OauthError::new(
+            ErrorCode::InvalidScope,
+            format!("this client may not ask for the scope {extra}"),
+        )),
+        None => Ok(asked),
+    }
+}
+
+/// The API that a request is for, and its scopes of those asked. Scopes that were not named but come from the
+/// client's registration are cut down to the API named by `resource`.
+pub fn target<'c>(
+    client: &Client,
+    catalogue: &'c Catalogue,
+    resource: Option<&str>,
+    asked: &ScopeSet,
+    named: bool,
+) -> Result<(&'c Api, ScopeSet), OauthError> {
+    let identity: ScopeSet = IDENTITY_SCOPES.iter().filter_map(|name| name.parse::<keyway_core::scope::Scope>().ok()).collect();
+    let mut scopes = asked.without(&identity);
+    if let (false, Some(api)) = (named, resource.and_then(|r| catalogue.find(r))) {
+        scopes = scopes.intersection(&api.scope_set());
+    }
+    if scopes.is_empty() {
+        let text = if client.scopes.is_empty() { "this client has no scopes" } else { "ask for at least one scope of an API" };
+        return Err(OauthError::new(ErrorCode::InvalidScope, text));
+    }
+    match catalogue.resolve(resource, &scopes) {
+        Ok(api) => Ok((api, scopes)),
+        Err(error) => {
+            let code = match error {
+                AudienceError::UnknownScope(_) => ErrorCode::InvalidScope,
+                AudienceError::UnknownAudience(_) | AudienceError::Ambiguous => ErrorCode::InvalidTarget,
+            };
+            Err(OauthError::new(code, error.to_string()))
+        }
+    }
+}
+
+/// Who is at the browser.
+#[derive(Clone, Copy, Debug)]
+pub struct User {
+    /// The person.
+    pub owner: OwnerId,
+    /// Their browser session.
+    pub session: SessionId,
+    /// When they last proved who they are.
+    pub auth_time: Timestamp,
+}
+
+/// What has to happen before there is a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The user signs in.
+    SignIn,
+    /// The signed-in user proves again who they are.
+    SignInAgain,
+    /// The user consents.
+    Consent,
+    /// Nothing.
+    Issue,
+}
+
+/// What has to happen next.
+///
+/// # Errors
+/// `login_required` or `consent_required` where the client asked for no question.
+pub fn next(
+    request: &AuthorizationRequest,
+    user: Option<&User>,
+    grant: Option<&Grant>,
+    now: Timestamp,
+) -> Result<Next, OauthError> {
+    let or = |next, code, text: &'static str| {
+        if request.prompt.none { Err(OauthError::new(code, text)) } else { Ok(next) }
+    };
+    let Some(user) = user else {
+        return or(Next::SignIn, ErrorCode::LoginRequired, "the user is not signed in");
+    };
+    let too_long_ago = request.max_age.is_some_and(|max| now.since(user.auth_time) > max);
+    if request.prompt.login || too_long_ago {
+        return or(Next::SignInAgain, ErrorCode::LoginRequired, "the user has to sign in again");
+    }
+    let consented = grant.is_some_and(|g| g.missing(&request.scopes).is_empty() && (g.offline || !request.offline));
+    if request.prompt.consent || !consented {
+        return or(Next::Consent, ErrorCode::ConsentRequired, "the user has to consent first");
+    }
+    Ok(Next::Issue)
+}
+
+/// Remembers the consent and makes the code.
+///
+/// # Errors
+/// When the database cannot take it.
+pub fn approve(
+    tx: &mut Tx<'_>,
+    act: &Act,
+    brand: &Brand,
+    client: &Client,
+    redirect_uri: &str,
+    request: &AuthorizationRequest,
+    user: &User,
+) -> Result<PlainSecret, StoreError> {
+    // Two tabs that consent at once would both find no consent: the user's row is held.
+    owners::lock(tx.conn(), user.owner)?;
+    let grant = remember(tx, act, client, request, user)?;
+    let code = credential::generate(brand, Kind::AuthorizationCode, &*act.random);
+    codes::insert(
+        tx.conn(),
+        &NewCode {
+            digest: code.digest(),
+            client: client.id,
+            owner: user.owner,
+            grant,
+            session: Some(user.session),
+            redirect_uri: redirect_uri.to_owned(),
+            scopes: request.scopes.clone(),
+            audience: request.audience.clone(),
+            challenge: request.challenge.clone(),
+            nonce: request.nonce.clone(),
+            auth_time: user.auth_time,
+            created_at: act.now,
+            expires_at: act.now + CODE_LIFETIME,
+        },
+    )?;
+    Ok(code)
+}
+
+fn remember(
+    tx: &mut Tx<'_>,
+    act: &Act,
+    client: &Client,
+    request: &AuthorizationRequest,
+    user: &User,
+) -> Result<GrantId, StoreError> {
+    let before = grants::find_of(tx.conn(), user.owner, client.id)?;
+    let Some(before) = before else {
+        let grant = Grant {
+            id: GrantId::new(act.now, &*act.random),
+            owner: user.owner,
+            client: client.id,
+            scopes: request.scopes.clone(),
+            offline: request.offline,
+            session: Some(user.session),
+            created_at: act.now,
+            updated_at: act.now,
+            last_used_at: None,
+        };
+        grants::insert(tx.conn(), &grant)?;
+        let after = serde_json::json!({ "app": client.name, "scopes": grant.scopes, "offline": grant.offline });
+        act.audit(tx, Deed::new(Some(user.owner), "app.authorised", "grant", grant.id).after(after))?;
+        return Ok(grant.id);
+    };
+    let scopes = before.scopes.union(&request.scopes);
+    let offline = before.offline || request.offline;
+    // A consent that ends with the session ends with the newest one that it was given in.
+    let update = GrantUpdate { scopes: &scopes, offline, session: Some(user.session) };
+    grants::update(tx.conn(), before.id, &update, act.now)?;
+    if scopes != before.scopes || offline != before.offline {
+        let after = serde_json::json!({ "app": client.name, "scopes": scopes, "offline": offline });
+        let deed = Deed::new(Some(user.owner), "app.authorised", "grant", before.id);
+        act.audit(tx, deed.before(serde_json::json!({ "scopes": before.scopes })).after(after))?;
+    }
+    Ok(before.id)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! Client secrets: several at once, so that one can follow another without a gap.
+
+use keyway_core::credential::{self, Brand, Kind};
+use keyway_core::ids::{ClientId, ClientSecretId, OwnerId};
+use keyway_core::oauth::{AuthMethod, Client};
+use keyway_core::secret::PlainSecret;
+use keyway_store::tables::client_secrets::{self, ClientSecret};
+use keyway_store::tables::clients;
+use keyway_store::{StoreError, Tx};
+use serde_json::json;
+
+use super::{ClientError, find_own};
+use crate::flows::{Act, Deed};
+
+/// The most secrets of a client that hold at once.
+pub const MAX_SECRETS: usize = 5;
+
+/// Gives a client of `owner` one more secret; those before keep working until they are revoked.
+///
+/// # Errors
+/// [`ClientError::NotFound`], [`ClientError::TooManySecrets`], or that the client has no use for one.
+pub fn add_secret(
+    tx: &mut Tx<'_>,
+    act: &Act,
+    brand: &Brand,
+    owner: OwnerId,
+    id: ClientId,
+) -> Result<PlainSecret, ClientError> {
+    let client = find_own(tx, owner, id)?;
+    if !matches!(client.auth_method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost) {
+        return Err(ClientError::Mismatch("this client authenticates without a secret"));
+    }
+    clients::lock(tx.conn(), id)?;
+    if client_secrets::list(tx.conn(), id, act.now)?.len() >= MAX_SECRETS {
+        return Err(ClientError::TooManySecrets);
+    }
+    Ok(insert(tx, act, brand, &client)?)
+}
+
+/// Revokes one secret of a client of `owner`. Tokens that were issued stay: what they rest on is the client.
+///
+/// # Errors
+/// [`ClientError::NotFound`] if there is no such secret, or it was revoked before.
+pub fn revoke_secret(
+    tx: &mut Tx<'_>,
+    act: &Act,
+    owner: OwnerId,
+    id: ClientId,
+    secret: ClientSecretId,
+) -> Result<(), ClientError> {
+    find_own(tx, owner, id)?;
+    if !client_secrets::revoke(tx.conn(), id, secret, act.now)? {
+        return Err(ClientError::NotFound);
+    }
+    let deed = Deed::new(Some(owner), "app.secret_revoked", "client", id);
+    act.audit(tx, deed.after(json!({ "secret": secret })))?;
+    Ok(())
+}
+
+pub(super) fn insert(
+    tx: &mut Tx<'_>,
+    act: &Act,
+    brand: &Brand,
+    client: &Client,
+) -> Result<PlainSecret, StoreError> {
+    let plain = credential::generate(brand, Kind::ClientSecret, &*act.random);
+    let secret = ClientSecret {
+        id: ClientSecretId::new(act.now, &*act.random),
+        client: client.id,
+        digest: plain.digest(),
+        last4: plain.last4().to_owned(),
+        created_at: act.now,
+        expires_at: None,
+        last_used_at: None,
+    };
+    client_secrets::insert(tx.conn(), &secret)?;
+    let deed = Deed::new(Some(client.owner), "app.secret_added", "client", client.id);
+    act.audit(tx, deed.after(json!({ "secret": secret.id, "last4": secret.last4 })))?;
+    Ok(plain)
+}

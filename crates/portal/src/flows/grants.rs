@@ -1,0 +1,47 @@
+//! Consents taken back, and what ends with them.
+
+use keyway_core::change::{EntityKind, NewChange};
+use keyway_core::ids::{GrantId, OwnerId, SessionId};
+use keyway_store::tables::grants;
+use keyway_store::{StoreError, Tx};
+use serde_json::json;
+
+use super::{Act, Deed, families};
+
+/// Takes back the consent of `owner`: every token that rests on it is refused on the next call. `false` if it is
+/// not theirs, or was taken back already.
+///
+/// # Errors
+/// When the database cannot take it.
+pub fn revoke(tx: &mut Tx<'_>, act: &Act, owner: OwnerId, id: GrantId) -> Result<bool, StoreError> {
+    if !grants::revoke(tx.conn(), owner, id, act.now)? {
+        return Ok(false);
+    }
+    let ended = end_descendants(tx, act, id)?;
+    let deed = Deed::new(Some(owner), "app.authorisation_revoked", "grant", id);
+    act.audit(tx, deed.after(json!({ "families_ended": ended })))?;
+    Ok(true)
+}
+
+/// Takes back the consents that end with a browser session: those without `offline_access`.
+///
+/// # Errors
+/// When the database cannot take it.
+pub fn end_for_session(
+    tx: &mut Tx<'_>,
+    act: &Act,
+    owner: OwnerId,
+    session: SessionId,
+) -> Result<(), StoreError> {
+    for id in grants::revoke_of_session(tx.conn(), session, act.now)? {
+        let ended = end_descendants(tx, act, id)?;
+        let deed = Deed::new(Some(owner), "app.authorisation_ended", "grant", id);
+        act.audit(tx, deed.after(json!({ "families_ended": ended, "because": "signed out" })))?;
+    }
+    Ok(())
+}
+
+fn end_descendants(tx: &mut Tx<'_>, act: &Act, id: GrantId) -> Result<u64, StoreError> {
+    tx.publish(NewChange::ended(EntityKind::Grant, id, act.now));
+    families::end_all_of_grant(tx, act.now, id)
+}
