@@ -11,7 +11,7 @@ use keyway_core::oauth::{CODE_LIFETIME, Client, ErrorCode, Grant, GrantType, Oau
 use keyway_core::scope::ScopeSet;
 use keyway_core::secret::PlainSecret;
 use keyway_core::Timestamp;
-use keyway_store::tables::codes::{self, NewCode};
+use keyway_store::tables::codes::{self, AuthorizationCode};
 use keyway_store::tables::grants::{self, GrantUpdate};
 use keyway_store::tables::owners;
 use keyway_store::{StoreError, Tx};
@@ -228,12 +228,12 @@ pub fn approve(
     let code = credential::generate(brand, Kind::AuthorizationCode, &*act.random);
     codes::insert(
         tx.conn(),
-        &NewCode {
+        &AuthorizationCode {
             digest: code.digest(),
             client: client.id,
             owner: user.owner,
             grant,
-            session: Some(user.session),
+            session: (!request.offline).then_some(user.session),
             redirect_uri: redirect_uri.to_owned(),
             scopes: request.scopes.clone(),
             audience: request.audience.clone(),
@@ -242,6 +242,9 @@ pub fn approve(
             auth_time: user.auth_time,
             created_at: act.now,
             expires_at: act.now + CODE_LIFETIME,
+            failures: 0,
+            consumed_at: None,
+            family: None,
         },
     )?;
     Ok(code)

@@ -16,6 +16,7 @@ use keyway_core::oauth::{
 use keyway_core::scope::ScopeSet;
 use keyway_core::secret::PlainSecret;
 use keyway_store::tables::clients::ClientUpdate;
+use keyway_store::tables::families::{self, EndReason, EndedBy};
 use keyway_store::tables::{clients, grants, owners};
 use keyway_store::{StoreError, Tx};
 use serde_json::{Value, json};
@@ -210,6 +211,9 @@ pub fn suspend(tx: &mut Tx<'_>, act: &Act, id: ClientId, suspended: bool) -> Res
     if !clients::set_suspended(tx.conn(), id, suspended.then_some(act.now))? {
         return Err(ClientError::NotFound);
     }
+    if suspended {
+        families::end_all(tx.conn(), EndedBy::Client(id), act.now, EndReason::ClientEnded)?;
+    }
     let (action, change) = if suspended {
         ("app.suspended", NewChange::ended(EntityKind::Client, id, act.now))
     } else {
@@ -230,7 +234,7 @@ pub fn delete(tx: &mut Tx<'_>, act: &Act, owner: OwnerId, id: ClientId) -> Resul
         return Err(ClientError::NotFound);
     }
     let ended = grants::revoke_all_of_client(tx.conn(), id, act.now)?;
-    super::families::end_all_of_client(tx, act.now, id)?;
+    families::end_all(tx.conn(), EndedBy::Client(id), act.now, EndReason::ClientEnded)?;
     tx.publish(NewChange::ended(EntityKind::Client, id, act.now));
     let deed = Deed::new(Some(owner), "app.deleted", "client", id).before(state(&client));
     act.audit(tx, deed.after(json!({ "consents_ended": ended.len() })))?;

@@ -2,11 +2,12 @@
 
 use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::ids::{GrantId, OwnerId, SessionId};
+use keyway_store::tables::families::{self, EndReason, EndedBy};
 use keyway_store::tables::grants;
 use keyway_store::{StoreError, Tx};
 use serde_json::json;
 
-use super::{Act, Deed, families};
+use super::{Act, Deed};
 
 /// Takes back the consent of `owner`: every token that rests on it is refused on the next call. `false` if it is
 /// not theirs, or was taken back already.
@@ -17,7 +18,7 @@ pub fn revoke(tx: &mut Tx<'_>, act: &Act, owner: OwnerId, id: GrantId) -> Result
     if !grants::revoke(tx.conn(), owner, id, act.now)? {
         return Ok(false);
     }
-    let ended = end_descendants(tx, act, id)?;
+    let ended = end_descendants(tx, act, id, EndReason::ConsentRevoked)?;
     let deed = Deed::new(Some(owner), "app.authorisation_revoked", "grant", id);
     act.audit(tx, deed.after(json!({ "families_ended": ended })))?;
     Ok(true)
@@ -34,14 +35,15 @@ pub fn end_for_session(
     session: SessionId,
 ) -> Result<(), StoreError> {
     for id in grants::revoke_of_session(tx.conn(), session, act.now)? {
-        let ended = end_descendants(tx, act, id)?;
+        let ended = end_descendants(tx, act, id, EndReason::SignedOut)?;
         let deed = Deed::new(Some(owner), "app.authorisation_ended", "grant", id);
         act.audit(tx, deed.after(json!({ "families_ended": ended, "because": "signed out" })))?;
     }
     Ok(())
 }
 
-fn end_descendants(tx: &mut Tx<'_>, act: &Act, id: GrantId) -> Result<u64, StoreError> {
+/// One change in the feed ends all tokens: the consent is an ancestor of each.
+fn end_descendants(tx: &mut Tx<'_>, act: &Act, id: GrantId, why: EndReason) -> Result<usize, StoreError> {
     tx.publish(NewChange::ended(EntityKind::Grant, id, act.now));
-    families::end_all_of_grant(tx, act.now, id)
+    Ok(families::end_all(tx.conn(), EndedBy::Grant(id), act.now, why)?.len())
 }

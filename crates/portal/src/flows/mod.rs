@@ -2,5 +2,8 @@
 //! command line call the same ones.
 
 pub mod act;
+pub mod authorize;
+pub mod clients;
+pub mod grants;
 
 pub use act::{Act, Deed};
