@@ -40,7 +40,7 @@ impl TryFrom<ClientRow> for Client {
     type Error = StoreError;
     fn try_from(row: ClientRow) -> Result<Self, StoreError> {
         Ok(Self {
-            id: TABLE.parse("id", &row.id)?,
+            id: ClientId::from_entity(TABLE.parse("id", &row.id)?),
             owner: TABLE.parse("owner_id", &row.owner_id)?,
             kind: TABLE.parse("kind", &row.kind)?,
             name: row.name,
