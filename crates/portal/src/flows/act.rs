@@ -41,7 +41,12 @@ pub struct Deed<'d> {
 
 impl<'d> Deed<'d> {
     /// Without states before and after.
-    pub fn new(owner: Option<OwnerId>, action: &'d str, target_kind: &'d str, target: impl std::fmt::Display) -> Self {
+    pub fn new(
+        owner: Option<OwnerId>,
+        action: &'d str,
+        target_kind: &'d str,
+        target: impl std::fmt::Display,
+    ) -> Self {
         Self { owner, action, target_kind, target_id: target.to_string(), before: None, after: None }
     }
     /// How it was before.

@@ -1,6 +1,7 @@
 //! The authorization request (RFC 6749 §4.1.1, RFC 7636, RFC 8707): what is asked, whether it may be, and the code
 //! that answers it.
 
+use keyway_core::Timestamp;
 use keyway_core::audience::{Api, Audience, AudienceError, Catalogue};
 use keyway_core::change::UnknownName;
 use keyway_core::clock::Duration;
@@ -10,7 +11,6 @@ use keyway_core::oauth::pkce::Challenge;
 use keyway_core::oauth::{CODE_LIFETIME, Client, ErrorCode, Grant, GrantType, OauthError};
 use keyway_core::scope::ScopeSet;
 use keyway_core::secret::PlainSecret;
-use keyway_core::Timestamp;
 use keyway_store::tables::codes::{self, AuthorizationCode};
 use keyway_store::tables::grants::{self, GrantUpdate};
 use keyway_store::tables::owners;
@@ -73,7 +73,11 @@ pub struct AuthorizationRequest {
 ///
 /// # Errors
 /// What goes back to the client by redirect (RFC 6749 §4.1.2.1).
-pub fn read(client: &Client, catalogue: &Catalogue, params: &Params) -> Result<AuthorizationRequest, OauthError> {
+pub fn read(
+    client: &Client,
+    catalogue: &Catalogue,
+    params: &Params,
+) -> Result<AuthorizationRequest, OauthError> {
     let invalid = |text: &'static str| OauthError::new(ErrorCode::InvalidRequest, text);
     if params.require("response_type")? != "code" {
         return Err(OauthError::new(ErrorCode::UnsupportedResponseType, "only response_type=code is served"));
@@ -93,9 +97,8 @@ pub fn read(client: &Client, catalogue: &Catalogue, params: &Params) -> Result<A
     if params.require("code_challenge_method")? != "S256" {
         return Err(invalid("code_challenge_method must be S256"));
     }
-    let challenge = Challenge::parse(params.require("code_challenge")?).map_err(|e| {
-        OauthError::new(ErrorCode::InvalidRequest, e.to_string())
-    })?;
+    let challenge = Challenge::parse(params.require("code_challenge")?)
+        .map_err(|e| OauthError::new(ErrorCode::InvalidRequest, e.to_string()))?;
     let prompt = params.get("prompt").unwrap_or_default().parse();
     let prompt = prompt.map_err(|_| invalid("prompt is none, or of login and consent"))?;
     let max_age = match params.get("max_age") {
@@ -112,7 +115,15 @@ pub fn read(client: &Client, catalogue: &Catalogue, params: &Params) -> Result<A
     let asked = asked_scopes(client, params)?;
     let (api, scopes) = target(client, catalogue, params.resource()?, &asked, params.get("scope").is_some())?;
     let offline = asked.contains("offline_access");
-    Ok(AuthorizationRequest { scopes, offline, audience: api.audience.clone(), challenge, nonce, prompt, max_age })
+    Ok(AuthorizationRequest {
+        scopes,
+        offline,
+        audience: api.audience.clone(),
+        challenge,
+        nonce,
+        prompt,
+        max_age,
+    })
 }
 
 fn asked_scopes(client: &Client, params: &Params) -> Result<ScopeSet, OauthError> {
@@ -137,13 +148,18 @@ pub fn target<'c>(
     asked: &ScopeSet,
     named: bool,
 ) -> Result<(&'c Api, ScopeSet), OauthError> {
-    let identity: ScopeSet = IDENTITY_SCOPES.iter().filter_map(|name| name.parse::<keyway_core::scope::Scope>().ok()).collect();
+    let identity: ScopeSet =
+        IDENTITY_SCOPES.iter().filter_map(|name| name.parse::<keyway_core::scope::Scope>().ok()).collect();
     let mut scopes = asked.without(&identity);
     if let (false, Some(api)) = (named, resource.and_then(|r| catalogue.find(r))) {
         scopes = scopes.intersection(&api.scope_set());
     }
     if scopes.is_empty() {
-        let text = if client.scopes.is_empty() { "this client has no scopes" } else { "ask for at least one scope of an API" };
+        let text = if client.scopes.is_empty() {
+            "this client has no scopes"
+        } else {
+            "ask for at least one scope of an API"
+        };
         return Err(OauthError::new(ErrorCode::InvalidScope, text));
     }
     match catalogue.resolve(resource, &scopes) {
@@ -202,7 +218,8 @@ pub fn next(
     if request.prompt.login || too_long_ago {
         return or(Next::SignInAgain, ErrorCode::LoginRequired, "the user has to sign in again");
     }
-    let consented = grant.is_some_and(|g| g.missing(&request.scopes).is_empty() && (g.offline || !request.offline));
+    let consented =
+        grant.is_some_and(|g| g.missing(&request.scopes).is_empty() && (g.offline || !request.offline));
     if request.prompt.consent || !consented {
         return or(Next::Consent, ErrorCode::ConsentRequired, "the user has to consent first");
     }
@@ -271,7 +288,8 @@ fn remember(
             last_used_at: None,
         };
         grants::insert(tx.conn(), &grant)?;
-        let after = serde_json::json!({ "app": client.name, "scopes": grant.scopes, "offline": grant.offline });
+        let after =
+            serde_json::json!({ "app": client.name, "scopes": grant.scopes, "offline": grant.offline });
         act.audit(tx, Deed::new(Some(user.owner), "app.authorised", "grant", grant.id).after(after))?;
         return Ok(grant.id);
     };

@@ -119,7 +119,8 @@ pub fn register(
     check_uris(&new.redirect_uris, new.grant_types.contains(&GrantType::AuthorizationCode))?;
     check_shape(&new)?;
     if new.kind == ClientKind::ResourceServer {
-        let audience = new.audience.as_ref().ok_or(ClientError::Mismatch("a resource server has an audience"))?;
+        let audience =
+            new.audience.as_ref().ok_or(ClientError::Mismatch("a resource server has an audience"))?;
         if catalogue.find(audience.as_str()).is_none() {
             return Err(ClientError::UnknownAudience(audience.to_string()));
         }
@@ -150,7 +151,10 @@ pub fn register(
         suspended_at: None,
     };
     clients::insert(tx.conn(), &client)?;
-    act.audit(tx, Deed::new(Some(client.owner), "app.registered", "client", client.id).after(state(&client)))?;
+    act.audit(
+        tx,
+        Deed::new(Some(client.owner), "app.registered", "client", client.id).after(state(&client)),
+    )?;
     let secret = match client.auth_method {
         AuthMethod::None | AuthMethod::PrivateKeyJwt => None,
         AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {
@@ -267,7 +271,9 @@ fn check_scopes(catalogue: &Catalogue, scopes: &ScopeSet) -> Result<(), ClientEr
     if scopes.is_empty() {
         return Err(ClientError::NoScopes);
     }
-    let known = |name: &str| IDENTITY_SCOPES.contains(&name) || catalogue.apis().iter().any(|api| api.scope(name).is_some());
+    let known = |name: &str| {
+        IDENTITY_SCOPES.contains(&name) || catalogue.apis().iter().any(|api| api.scope(name).is_some())
+    };
     match scopes.iter().find(|scope| !known(scope.as_str())) {
         Some(unknown) => Err(ClientError::UnknownScope(unknown.to_string())),
         None => Ok(()),
@@ -295,7 +301,9 @@ fn check_shape(new: &NewClient) -> Result<(), ClientError> {
         ClientKind::Public | ClientKind::Confidential if new.audience.is_some() => {
             "only a resource server has an audience"
         }
-        ClientKind::Public | ClientKind::Confidential if new.grant_types.is_empty() => "choose at least one grant",
+        ClientKind::Public | ClientKind::Confidential if new.grant_types.is_empty() => {
+            "choose at least one grant"
+        }
         _ if uses(GrantType::RefreshToken) && !uses(GrantType::AuthorizationCode) => {
             "refresh_token goes with authorization_code"
         }

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-use keyway_core::random::SeededRandom;
-use keyway_core::{Clock as _, Timestamp};
 use keyway_core::audience::{Access, ScopeDefinition};
 use keyway_core::ids::ClientId;
 use keyway_core::oauth::{AuthMethod, ClientKind, ClientOrigin, TokenFormat};
 use keyway_core::owner::{Owner, OwnerKind};
+use keyway_core::random::SeededRandom;
+use keyway_core::{Clock as _, Timestamp};
 use keyway_store::tables::audit::Actor;
 use keyway_store::tables::clients;
 use keyway_store::testing::{Backend, START, TestDatabase};
@@ -88,9 +88,8 @@ fn what_the_client_may_not_ask_is_refused() {
 
 #[test]
 fn pkce_with_s256_is_required_of_everyone() {
-    let with = |text: &str| {
-        read(&app(), &catalogue(), &Params::parse(text.as_bytes()).unwrap()).unwrap_err().code
-    };
+    let with =
+        |text: &str| read(&app(), &catalogue(), &Params::parse(text.as_bytes()).unwrap()).unwrap_err().code;
     assert_eq!(with("response_type=code&scope=notes:read"), ErrorCode::InvalidRequest);
     let plain = format!("response_type=code&code_challenge={CHALLENGE}&code_challenge_method=plain");
     assert_eq!(with(&plain), ErrorCode::InvalidRequest);
@@ -169,16 +168,26 @@ async fn two_tabs_that_consent_at_once_leave_one_consent() {
         let people = [(me.owner, OwnerKind::Person), (client.owner, OwnerKind::Builtin)];
         let prepare = move |tx: &mut Tx<'_>| {
             for (id, kind) in people {
-                let owner = Owner { id, kind, name: "x".into(), suspended_at: None, rate: None, created_at: START };
+                let owner =
+                    Owner { id, kind, name: "x".into(), suspended_at: None, rate: None, created_at: START };
                 owners::insert(tx.conn(), &owner)?;
             }
             clients::insert(tx.conn(), &known)
         };
         store.write(prepare).await.unwrap();
         let consent = |scope: &str| {
-            let (act, client, request) = (act.clone(), client.clone(), asked(&format!("scope={scope}")).unwrap());
+            let (act, client, request) =
+                (act.clone(), client.clone(), asked(&format!("scope={scope}")).unwrap());
             store.write(move |tx| {
-                approve(tx, &act, &Brand::default(), &client, "https://app.example.com/callback", &request, &me)
+                approve(
+                    tx,
+                    &act,
+                    &Brand::default(),
+                    &client,
+                    "https://app.example.com/callback",
+                    &request,
+                    &me,
+                )
             })
         };
         let (a, b) = tokio::join!(consent("notes%3Aread"), consent("keys%3Aread"));

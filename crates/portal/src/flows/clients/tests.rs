@@ -84,11 +84,11 @@ async fn a_confidential_app_gets_a_secret_and_more_up_to_five() {
             digests.push(world.store.write(add).await.unwrap().digest());
         }
         let act = world.act.clone();
-        let one_more = move |tx: &mut Tx<'_>| add_secret(tx, &act, &Brand::default(), client.owner, client.id);
+        let one_more =
+            move |tx: &mut Tx<'_>| add_secret(tx, &act, &Brand::default(), client.owner, client.id);
         assert!(matches!(world.store.write(one_more).await, Err(ClientError::TooManySecrets)));
         let now = world.clock.now();
-        let kept =
-            world.store.read(move |conn| client_secrets::list(conn, client.id, now)).await.unwrap();
+        let kept = world.store.read(move |conn| client_secrets::list(conn, client.id, now)).await.unwrap();
         assert!(kept.iter().all(|secret| digests.contains(&secret.digest)));
         assert_eq!(kept.len(), MAX_SECRETS);
     }
