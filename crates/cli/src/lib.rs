@@ -13,5 +13,7 @@
 pub mod args;
 pub mod commands;
 pub mod config;
+pub mod home;
+pub mod listeners;
 pub mod output;
 pub mod telemetry;

@@ -13,6 +13,7 @@
 //! | `seal` | sealing under the master key what must be read back |
 //! | `tables` | the rows |
 //! | `housekeeping` | deleting what has expired |
+//! | `backup` | a copy of the embedded database, and its way back |
 //!
 //! To add a table: a migration in both folders (rules in `migrations/README.md`), its `table!` in `schema`, a file in
 //! `tables` (private row, `TryFrom` into the domain type, `find`, `list`, `insert`, `update_*`), and, if its rows
@@ -20,6 +21,7 @@
 
 #![warn(missing_docs)]
 
+pub mod backup;
 mod conn;
 mod error;
 pub mod feed;

@@ -61,6 +61,11 @@ pub fn pending(url: &DatabaseUrl) -> Result<Vec<String>, StoreError> {
     Ok(known.into_iter().filter(|version| !applied.contains(version)).collect())
 }
 
+/// How many migrations the embedded database has in this version.
+pub(crate) fn count() -> Result<usize, StoreError> {
+    versions::<diesel::sqlite::Sqlite>(&SQLITE).map(|known| known.len())
+}
+
 /// Fails unless [`pending`] is empty.
 pub(crate) fn require_current(url: &DatabaseUrl) -> Result<(), StoreError> {
     let missing = pending(url)?;

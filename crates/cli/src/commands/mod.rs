@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod database;
 mod settings;
 
 use crate::args::{Args, Command, Common};
@@ -13,9 +14,15 @@ use crate::output::Output;
 pub fn run(args: Args) -> anyhow::Result<()> {
     let output = Output { json: args.common.json };
     let common = &args.common;
-    match args.command {
-        Some(Command::Config(which)) => settings::run(&which, common, output),
-        Some(Command::Dev(_)) | None => anyhow::bail!("not wired"),
+    let command = args.command.unwrap_or_else(|| Command::Dev(crate::args::Dev::default()));
+    match command {
+        Command::Config(which) => settings::run(&which, common, output),
+        Command::Migrate => database::migrate(&load(common, Mode::Command)?, output),
+        Command::Backup { file } => database::backup(&load(common, Mode::Command)?, &file, output),
+        Command::Restore { file, replace } => {
+            database::restore(&load(common, Mode::Command)?, &file, replace, output)
+        }
+        _ => anyhow::bail!("not wired"),
     }
 }
 

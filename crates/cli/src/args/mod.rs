@@ -1,8 +1,18 @@
 //! The command line's grammar.
 
+mod credentials;
+mod people;
+mod running;
+
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand};
+
+pub use credentials::{
+    Client, ClientCreate, Format, GrantType, Key, KeyCreate, MasterKey, Method, SigningKey, Token, TokenMint,
+};
+pub use people::{Login, User, UserCreate};
+pub use running::{Config, Dev, Portal, SampleApi, Verify};
 
 /// A self-hosted developer portal: API keys, JWTs and OAuth tokens, one guard.
 ///
@@ -50,22 +60,50 @@ impl Common {
 pub enum Command {
     /// Portal and sample API in one process, on this machine only.
     Dev(Dev),
+    /// The portal alone, for others to reach.
+    Portal(Portal),
+    /// The sample API alone.
+    SampleApi(SampleApi),
+    /// Bring the database's schema up to date.
+    Migrate,
+    /// Look whether everything is as it must be.
+    Doctor,
     /// Read, check and explain the settings.
     #[command(subcommand)]
     Config(Config),
-}
-
-#[derive(Group, Debug, Default)]
-pub struct Dev {
-    /// Read templates and static files from this folder at each request.
-    #[arg(long, value_name = "DIR")]
-    pub web_dir: Option<PathBuf>,
-}
-
-#[derive(Subcommand, Debug)]
-pub enum Config {
-    /// Check the settings without starting anything.
-    Check,
-    /// Print a settings file with all defaults.
-    Example,
+    /// Sign in through the browser and print the tokens.
+    Login(Login),
+    /// End the tokens that `login` printed: reads the refresh token from the standard input.
+    Logout,
+    /// Accounts.
+    #[command(subcommand)]
+    User(User),
+    /// API keys.
+    #[command(subcommand)]
+    Key(Key),
+    /// OAuth clients and resource servers.
+    #[command(subcommand)]
+    Client(Client),
+    /// JWTs.
+    #[command(subcommand)]
+    Token(Token),
+    /// The keys that sign JWTs.
+    #[command(subcommand)]
+    SigningKey(SigningKey),
+    /// The key that seals what must be read back.
+    #[command(subcommand)]
+    MasterKey(MasterKey),
+    /// Write a copy of the database to a file, beside a running server (SQLite).
+    Backup {
+        /// The file to write; must not exist.
+        file: PathBuf,
+    },
+    /// Put a backup in the place of the database (SQLite; no server may run).
+    Restore {
+        /// The file that `backup` wrote.
+        file: PathBuf,
+        /// Replace a database that is there.
+        #[arg(long)]
+        replace: bool,
+    },
 }
