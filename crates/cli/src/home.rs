@@ -118,7 +118,8 @@ mod tests {
 
     fn config(folder: &Path) -> Config {
         let flags = vec![("data_dir", folder.join("var").display().to_string())];
-        Config::load(&Sources { file: Some("/dev/null".into()), environment: Vec::new(), flags }, Mode::Dev).unwrap()
+        Config::load(&Sources { file: Some("/dev/null".into()), environment: Vec::new(), flags }, Mode::Dev)
+            .unwrap()
     }
 
     #[test]
@@ -127,7 +128,12 @@ mod tests {
         let config = config(folder.path());
         prepare(&config).unwrap();
         let random = SeededRandom::new(1);
-        assert!(master_key(&config, false, &random).unwrap_err().to_string().starts_with("there is no master key"));
+        assert!(
+            master_key(&config, false, &random)
+                .unwrap_err()
+                .to_string()
+                .starts_with("there is no master key")
+        );
         let made = master_key(&config, true, &random).unwrap();
         assert_eq!(master_key(&config, true, &random).unwrap().key_id(), made.key_id());
         assert_eq!(master_key(&config, false, &random).unwrap().key_id(), made.key_id());

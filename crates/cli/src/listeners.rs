@@ -19,7 +19,9 @@ pub fn open(setting: &str, listen: Listen) -> anyhow::Result<Vec<TcpListener>> {
             Err(error) if !open.is_empty() && no_such_family(&error) => {}
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
                 let variable = setting.to_ascii_uppercase();
-                bail!("{socket} is taken by another program; stop it, or set KEYWAY_{variable} to another address");
+                bail!(
+                    "{socket} is taken by another program; stop it, or set KEYWAY_{variable} to another address"
+                );
             }
             Err(error) => return Err(error).with_context(|| format!("cannot listen on {socket}")),
         }
@@ -44,7 +46,9 @@ mod tests {
         let error = open("portal_addr", address.parse().unwrap()).unwrap_err().to_string();
         assert_eq!(
             error,
-            format!("{address} is taken by another program; stop it, or set KEYWAY_PORTAL_ADDR to another address")
+            format!(
+                "{address} is taken by another program; stop it, or set KEYWAY_PORTAL_ADDR to another address"
+            )
         );
     }
 }

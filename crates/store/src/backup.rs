@@ -17,8 +17,8 @@ use keyway_core::{Random, Timestamp};
 use crate::conn::{Conn, DatabaseUrl, Role};
 use crate::error::StoreError;
 use crate::schema::{
-    access_tokens, api_keys, authorization_codes, families, mail_links, refresh_tokens, sessions, shown_secrets,
-    signing_keys,
+    access_tokens, api_keys, authorization_codes, families, mail_links, refresh_tokens, sessions,
+    shown_secrets, signing_keys,
 };
 use crate::seal::{self, MasterKey};
 use crate::types::Table;
@@ -154,7 +154,9 @@ fn prepare(
         return Err(unfit("it is damaged"));
     }
     match migrate::pending(&url) {
-        Ok(missing) if missing.len() == migrate::count()? => return Err(unfit("it has none of Keyway's tables")),
+        Ok(missing) if missing.len() == migrate::count()? => {
+            return Err(unfit("it has none of Keyway's tables"));
+        }
         Ok(_) => {}
         Err(error) => return Err(error.into()),
     }
@@ -171,7 +173,8 @@ fn prepare(
         restored.revived = Some(revived(&mut conn, &mut old, now)?);
     }
     // Everything into the one file, which is all that is renamed.
-    conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE;").map_err(StoreError::from)?;
+    conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE;")
+        .map_err(StoreError::from)?;
     drop(conn);
     sync(copy)?;
     Ok(restored)
@@ -222,8 +225,10 @@ fn working(now: Timestamp) -> _ {
 
 /// Keys that work in `new` and had been taken away in `old`.
 fn revived(new: &mut Conn, old: &mut Conn, now: Timestamp) -> Result<Vec<Revived>, StoreError> {
-    let rows: Vec<(String, String, String)> =
-        working(now).select((api_keys::id, api_keys::name, api_keys::prefix)).order(api_keys::id).load(new)?;
+    let rows: Vec<(String, String, String)> = working(now)
+        .select((api_keys::id, api_keys::name, api_keys::prefix))
+        .order(api_keys::id)
+        .load(new)?;
     let mut list = Vec::new();
     for (id, name, prefix) in rows {
         let still: i64 = working(now).filter(api_keys::id.eq(&id)).count().get_result(old)?;
@@ -249,7 +254,9 @@ fn create_private(file: &Path) -> Result<(), BackupError> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(file) {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(BackupError::Exists(file.to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(BackupError::Exists(file.to_owned()))
+        }
         Err(error) => Err(BackupError::File(file.to_owned(), error)),
     }
 }

@@ -46,7 +46,11 @@ pub fn backup(config: &Config, file: &Path, output: Output) -> anyhow::Result<()
     let key = home::master_key(config, false, &OsRandom)?;
     backup::backup(&config.database, file)?;
     output.print(&Written { file, master_key: key.key_id() }, |w| {
-        format!("Wrote {}. To use it, the master key {} is needed, which is not in it.", w.file.display(), w.master_key)
+        format!(
+            "Wrote {}. To use it, the master key {} is needed, which is not in it.",
+            w.file.display(),
+            w.master_key
+        )
     })
 }
 
@@ -74,7 +78,10 @@ pub fn restore(config: &Config, file: &Path, replace: bool, output: Output) -> a
         && path.exists()
         && !replace
     {
-        anyhow::bail!("there is a database at {}; add --replace to put the backup in its place", path.display());
+        anyhow::bail!(
+            "there is a database at {}; add --replace to put the backup in its place",
+            path.display()
+        );
     }
     home::prepare(config)?;
     let key = home::master_key(config, false, &OsRandom)?;
@@ -106,7 +113,8 @@ impl PutBack {
             self.ended_families, self.revoked_signing_keys, self.working_keys
         );
         match self.revived_keys.as_deref() {
-            None => text.push_str("What was revoked after the backup works again: look through `keyway key list`.\n"),
+            None => text
+                .push_str("What was revoked after the backup works again: look through `keyway key list`.\n"),
             Some([]) => text.push_str("None of them had been taken away since the backup.\n"),
             Some(keys) => {
                 text.push_str("These had been taken away since the backup and work again:\n");

@@ -59,7 +59,8 @@ async fn a_restore_brings_the_rows_back_and_ends_what_could_be_used_again() {
     let (sessions, keys, head) = store
         .read(|conn| {
             let sessions: i64 = sessions::table.count().get_result(conn)?;
-            let keys: i64 = api_keys::table.filter(api_keys::revoked_at.is_null()).count().get_result(conn)?;
+            let keys: i64 =
+                api_keys::table.filter(api_keys::revoked_at.is_null()).count().get_result(conn)?;
             assert!(seal::verify(conn, &master(1))?);
             Ok::<_, StoreError>((sessions, keys, feed::head(conn)?))
         })
@@ -104,7 +105,10 @@ async fn a_wrong_key_or_another_file_is_refused_and_changes_nothing() {
     let file = folder.path().join("backup.db");
     backup(database.url(), &file).unwrap();
     assert!(matches!(backup(database.url(), &file), Err(BackupError::Exists(_))));
-    assert!(matches!(put_back(&file, &database, 2), Err(BackupError::Store(StoreError::WrongMasterKey { .. }))));
+    assert!(matches!(
+        put_back(&file, &database, 2),
+        Err(BackupError::Store(StoreError::WrongMasterKey { .. }))
+    ));
     let other = folder.path().join("other");
     std::fs::write(&other, "not a database, but long enough to look at for a moment").unwrap();
     assert!(matches!(put_back(&other, &database, 1), Err(BackupError::Unfit { .. })));
