@@ -1,0 +1,131 @@
+//! What every page needs beside its own content: who is signed in, where the reader is, what just happened.
+
+use keyway_core::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Branding;
+
+/// What every page needs. No `Debug`: it carries the session's form token.
+#[derive(Clone)]
+pub struct Chrome {
+    /// The form token of this session; every form posts it as `csrf`.
+    pub csrf: String,
+    /// Who is signed in.
+    pub user: Option<ChromeUser>,
+    /// The request's path, without the query: marks the navigation item.
+    pub path: String,
+    /// What the last form did; shown once.
+    pub flash: Option<Flash>,
+    /// Whether this is `keyway dev`: a banner says that e-mail verification is off.
+    pub dev: bool,
+    /// The moment that relative times are relative to.
+    pub now: Timestamp,
+}
+
+/// The signed-in person, as pages show them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChromeUser {
+    /// Their name.
+    pub name: String,
+    /// Their e-mail address.
+    pub email: String,
+    /// Whether they administer the portal.
+    pub is_admin: bool,
+}
+
+/// What happened and what next, in one or two sentences.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flash {
+    /// Its colour and shape.
+    pub kind: FlashKind,
+    /// Plain text.
+    pub text: String,
+}
+
+/// How it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlashKind {
+    /// It was done.
+    Ok,
+    /// It was done, and something wants attention.
+    Attention,
+    /// It was not done.
+    Refused,
+}
+
+#[derive(Serialize)]
+pub(super) struct ChromeView<'a> {
+    brand: &'a Branding,
+    csrf: &'a str,
+    user: Option<&'a ChromeUser>,
+    path: &'a str,
+    nav: Vec<NavItem>,
+    flash: Option<&'a Flash>,
+    dev: bool,
+    now: Timestamp,
+}
+
+#[derive(Serialize)]
+pub(super) struct MailView<'a> {
+    pub(super) brand: &'a Branding,
+    pub(super) now: Timestamp,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct NavItem {
+    label: &'static str,
+    href: &'static str,
+    icon: &'static str,
+    current: bool,
+}
+
+/// Label, address, icon, and the path under which it is the current item.
+const NAVIGATION: &[(&str, &str, &str, &str)] = &[
+    ("Overview", "/", "home", "/"),
+    ("Keys", "/keys", "key", "/keys"),
+    ("JWTs", "/tokens", "token", "/tokens"),
+    ("Apps", "/apps", "app", "/apps"),
+    ("Authorised apps", "/authorized", "shield", "/authorized"),
+    ("Connections", "/connections", "plug", "/connections"),
+    ("Audit", "/audit", "log", "/audit"),
+    ("Settings", "/settings/profile", "gear", "/settings"),
+];
+
+fn navigation(path: &str) -> Vec<NavItem> {
+    let within = |under: &str| path == under || path.strip_prefix(under).is_some_and(|rest| rest.starts_with('/'));
+    let item = |&(label, href, icon, under)| NavItem { label, href, icon, current: within(under) };
+    NAVIGATION.iter().map(item).collect()
+}
+
+impl Chrome {
+    pub(super) fn view<'a>(&'a self, brand: &'a Branding) -> ChromeView<'a> {
+        ChromeView {
+            brand,
+            csrf: &self.csrf,
+            user: self.user.as_ref(),
+            path: &self.path,
+            nav: navigation(&self.path),
+            flash: self.flash.as_ref(),
+            dev: self.dev,
+            now: self.now,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_navigation_item_is_current() {
+        let current = |path| {
+            let items: Vec<_> = navigation(path).into_iter().filter(|i| i.current).map(|i| i.label).collect();
+            items
+        };
+        assert_eq!(current("/"), ["Overview"]);
+        assert_eq!(current("/keys/new"), ["Keys"]);
+        assert_eq!(current("/settings/sessions"), ["Settings"]);
+        assert!(current("/keyscape").is_empty());
+    }
+}
