@@ -1,4 +1,42 @@
 //! The developer portal: pages, OAuth endpoints, the management API.
+//!
+//! A request's way: [`boundary`] (request id, log, headers, errors) → for pages the session → a handler in `pages`,
+//! [`oauth`] or `api`, which extracts, authorises, calls one flow of [`flows`] and renders.
+//!
+//! To add a page: a template in `web/templates/pages`, a file in `pages` with a `configure`, a line in `pages/mod.rs`.
 
+pub mod boundary;
+pub mod csrf;
+pub mod error;
+pub mod extract;
 pub mod flows;
+pub mod form;
+pub mod mail;
 pub mod oauth;
+pub mod pages;
+pub mod passwords;
+pub mod render;
+pub mod session;
+pub mod settings;
+pub mod state;
+
+use actix_web::middleware::{Compress, from_fn};
+use actix_web::web::{self, ServiceConfig};
+
+pub use error::{FieldErrors, PageError};
+pub use state::Portal;
+
+/// Everything under the portal's address, for the server and for tests alike.
+pub fn configure(cfg: &mut ServiceConfig, portal: web::Data<Portal>) {
+    let session = session::middleware(portal.clone());
+    cfg.app_data(portal).service(
+        web::scope("").wrap(from_fn(boundary::boundary)).configure(oauth::configure).service(
+            web::scope("")
+                .wrap(session)
+                .wrap(from_fn(boundary::public_name))
+                .wrap(Compress::default())
+                .configure(pages::configure)
+                .default_service(web::to(pages::not_found)),
+        ),
+    );
+}

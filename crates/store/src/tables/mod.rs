@@ -17,6 +17,7 @@ pub mod grants;
 pub mod outbox;
 pub mod owners;
 pub mod refresh_tokens;
+pub mod sessions;
 pub mod settings;
 pub mod shown_secrets;
 pub mod signing_keys;
