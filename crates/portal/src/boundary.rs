@@ -135,9 +135,16 @@ enum Face {
 struct ErrorPage<'a> {
     status: u16,
     title: &'a str,
-    text: &'a str,
-    remedy: &'a str,
+    happened: &'a str,
+    todo: &'a str,
     request_id: String,
+    back: Back,
+}
+
+#[derive(Serialize)]
+struct Back {
+    label: &'static str,
+    href: &'static str,
 }
 
 impl Face {
@@ -184,9 +191,10 @@ impl Face {
                 let page = ErrorPage {
                     status: status.as_u16(),
                     title: words.title,
-                    text: &words.text,
-                    remedy: words.remedy,
+                    happened: &words.text,
+                    todo: words.remedy,
                     request_id: id.to_string(),
+                    back: Back { label: "Go to the overview", href: "/" },
                 };
                 match portal.renderer.render("error.html", &page, &chrome) {
                     Ok(html) => answer.content_type("text/html; charset=utf-8").body(html),
