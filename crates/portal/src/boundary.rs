@@ -4,7 +4,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, HOST, LOCATION,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
     REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::{Method, StatusCode};
@@ -159,7 +159,14 @@ impl Face {
         }
     }
 
-    fn render(self, portal: &Portal, status: StatusCode, words: &ErrorText, id: RequestId, path: &str) -> HttpResponse {
+    fn render(
+        self,
+        portal: &Portal,
+        status: StatusCode,
+        words: &ErrorText,
+        id: RequestId,
+        path: &str,
+    ) -> HttpResponse {
         let mut answer = HttpResponse::build(status);
         match self {
             Self::Problem => answer.content_type("application/problem+json").body(
@@ -175,9 +182,9 @@ impl Face {
             ),
             Self::Oauth => {
                 let error = if status.is_server_error() { "server_error" } else { "invalid_request" };
-                answer.content_type("application/json").body(
-                    serde_json::json!({ "error": error, "error_description": words.text }).to_string(),
-                )
+                answer
+                    .content_type("application/json")
+                    .body(serde_json::json!({ "error": error, "error_description": words.text }).to_string())
             }
             Self::Page => {
                 let chrome = Chrome {
@@ -287,7 +294,9 @@ pub async fn public_name(
         let public = &portal.settings.public_url;
         let host = request.headers().get(HOST)?.to_str().ok()?;
         let name = host.strip_suffix(|c: char| c.is_ascii_digit()).map_or(host, |_| {
-            host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(n, _)| n)
+            host.rsplit_once(':')
+                .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+                .map_or(host, |(n, _)| n)
         });
         let other = public.is_loopback() && is_loopback_name(name) && host != public.host();
         let path = request.uri().path_and_query().map_or("/", |whole| whole.as_str());
@@ -312,7 +321,10 @@ mod tests {
         assert_eq!(at("http%3A%2F%2F127.0.0.1%3A9000%2Fcb").as_deref(), Some("http://127.0.0.1:9000"));
         assert_eq!(at("com.example.app%3A%2Fcb").as_deref(), Some("com.example.app:"));
         assert_eq!(at("javascript%3Aalert(1)"), None);
-        assert_eq!(at("https%3A%2F%2Fa.example%2F%3B%20script-src%20*").as_deref(), Some("https://a.example"));
+        assert_eq!(
+            at("https%3A%2F%2Fa.example%2F%3B%20script-src%20*").as_deref(),
+            Some("https://a.example")
+        );
         assert_eq!(form_action_of("/keys"), None);
     }
 

@@ -102,7 +102,9 @@ mod tests {
             assert!(!says("sec-fetch-site", site), "{site}");
         }
         assert!(says("origin", "https://keys.example.com"));
-        for origin in ["null", "https://evil.example.com", "http://keys.example.com", "https://keys.example.com:8"] {
+        for origin in
+            ["null", "https://evil.example.com", "http://keys.example.com", "https://keys.example.com:8"]
+        {
             assert!(!says("origin", origin), "{origin}");
         }
         assert!(comes_from_us(&HeaderMap::new(), &url));

@@ -105,8 +105,12 @@ impl PageError {
             Self::NotFound => text_of(StatusCode::NOT_FOUND),
             Self::Forbidden(text) => say("Not for you", text, "Ask an administrator if you need it."),
             Self::BadRequest(text) => say("The request makes no sense", text, "Go back and try again."),
-            Self::SignIn { .. } => say("Not signed in", "This page is for people with an account.", "Sign in first."),
-            Self::Confirm { .. } => say("Confirm that it is you", "This needs a fresh sign-in.", "Enter your password."),
+            Self::SignIn { .. } => {
+                say("Not signed in", "This page is for people with an account.", "Sign in first.")
+            }
+            Self::Confirm { .. } => {
+                say("Confirm that it is you", "This needs a fresh sign-in.", "Enter your password.")
+            }
             Self::StaleForm => say(
                 "This form is out of date",
                 "It was shown too long ago, in another session, or not by this portal. Nothing was changed.",
@@ -150,7 +154,11 @@ pub fn text_of(status: StatusCode) -> ErrorText {
             "The page exists, but not for this kind of request.",
             "Start from the overview.",
         ),
-        413 => ("The form is too large", "A form may have at most 64 kB.", "Shorten what you typed and send it again."),
+        413 => (
+            "The form is too large",
+            "A form may have at most 64 kB.",
+            "Shorten what you typed and send it again.",
+        ),
         415 => (
             "Not a form",
             "Pages take application/x-www-form-urlencoded and nothing else.",
@@ -217,7 +225,8 @@ pub fn with_return(page: &str, return_to: &str) -> String {
     if return_to == "/" {
         return page.to_owned();
     }
-    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", return_to).finish();
+    let query =
+        url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", return_to).finish();
     format!("{page}?{query}")
 }
 

@@ -95,7 +95,9 @@ impl FromRequest for Visitor {
 }
 
 fn find_person(conn: &mut keyway_store::Conn, owner: OwnerId) -> Result<Option<Person>, StoreError> {
-    let Some(row) = owners::find(conn, owner)?.filter(|row| row.suspended_at.is_none()) else { return Ok(None) };
+    let Some(row) = owners::find(conn, owner)?.filter(|row| row.suspended_at.is_none()) else {
+        return Ok(None);
+    };
     Ok(accounts::find(conn, owner)?.map(|account| Person {
         owner,
         email: account.email,
@@ -291,7 +293,8 @@ mod tests {
         for good in ["/", "/keys?page=2", "/oauth/authorize?redirect_uri=http%3A%2F%2Fa"] {
             assert_eq!(own_path(good), Some(good));
         }
-        let bad = ["", "keys", "//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example"];
+        let bad =
+            ["", "keys", "//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example"];
         for bad in bad.into_iter().chain(["/ä", "\\/evil.example", "javascript:alert(1)", "/a b"]) {
             assert_eq!(own_path(bad), None, "{bad}");
         }
@@ -304,7 +307,10 @@ mod tests {
         let none = AddressList::default();
         assert_eq!(behind_proxies(ip("203.0.113.9"), &["1.2.3.4"], &none), ip("203.0.113.9"));
         assert_eq!(behind_proxies(ip("203.0.113.9"), &["1.2.3.4"], &trusted), ip("203.0.113.9"));
-        assert_eq!(behind_proxies(ip("10.0.0.1"), &["1.2.3.4", " 198.51.100.7"], &trusted), ip("198.51.100.7"));
+        assert_eq!(
+            behind_proxies(ip("10.0.0.1"), &["1.2.3.4", " 198.51.100.7"], &trusted),
+            ip("198.51.100.7")
+        );
         assert_eq!(behind_proxies(ip("10.0.0.1"), &["1.2.3.4", "10.0.0.2"], &trusted), ip("1.2.3.4"));
         assert_eq!(behind_proxies(ip("10.0.0.1"), &["nonsense"], &trusted), ip("10.0.0.1"));
     }

@@ -78,7 +78,12 @@ impl PasswordPool {
     ///
     /// # Errors
     /// When a thread cannot be started or the cost is outside argon2's bounds.
-    pub fn start(cost: PasswordCost, threads: usize, queue: usize, random: &dyn Random) -> std::io::Result<Self> {
+    pub fn start(
+        cost: PasswordCost,
+        threads: usize,
+        queue: usize,
+        random: &dyn Random,
+    ) -> std::io::Result<Self> {
         let out_of_bounds = || std::io::Error::other("the cost of passwords is outside argon2's bounds");
         let params = cost.params().ok_or_else(out_of_bounds)?;
         let (sender, receiver) = sync_channel(queue);
@@ -99,7 +104,11 @@ impl PasswordPool {
     ///
     /// # Errors
     /// [`PasswordError::Busy`] when too many wait.
-    pub async fn hash(&self, password: PlainSecret, random: &dyn Random) -> Result<StoredPassword, PasswordError> {
+    pub async fn hash(
+        &self,
+        password: PlainSecret,
+        random: &dyn Random,
+    ) -> Result<StoredPassword, PasswordError> {
         let mut salt = [0_u8; SALT_LEN];
         random.fill(&mut salt);
         let (reply, answer) = oneshot::channel();
@@ -173,7 +182,12 @@ fn verify(
     Some(Verified { matches: constant_time_eq(&tag, &phc.tag), outdated: phc.cost != cost })
 }
 
-fn digest(password: &PlainSecret, salt: &[u8], params: Params, memory: &mut [Block]) -> Option<[u8; TAG_LEN]> {
+fn digest(
+    password: &PlainSecret,
+    salt: &[u8],
+    params: Params,
+    memory: &mut [Block],
+) -> Option<[u8; TAG_LEN]> {
     let mut tag = [0_u8; TAG_LEN];
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into_with_memory(password.expose().as_bytes(), salt, &mut tag, memory)
@@ -230,7 +244,8 @@ mod tests {
         let random = SeededRandom::new(2);
         let old = pool(PasswordCost { memory_kib: 32, passes: 2, lanes: 1 });
         let stored = old.hash(PlainSecret::new("correct horse"), &random).await.unwrap();
-        let verified = pool(PasswordCost::TESTING).verify(PlainSecret::new("correct horse"), Some(stored)).await;
+        let verified =
+            pool(PasswordCost::TESTING).verify(PlainSecret::new("correct horse"), Some(stored)).await;
         assert_eq!(verified, Ok(Verified { matches: true, outdated: true }));
     }
 

@@ -131,8 +131,12 @@ fn put(session: &Session, key: &str, value: impl Serialize) -> Result<(), StateE
 }
 
 fn begin(session: &Session, now: Timestamp, random: &dyn Random) -> Result<SessionView, StateError> {
-    let view =
-        SessionView { id: SessionId::new(now, random), owner: None, csrf: CsrfToken::new(random), confirmed_at: None };
+    let view = SessionView {
+        id: SessionId::new(now, random),
+        owner: None,
+        csrf: CsrfToken::new(random),
+        confirmed_at: None,
+    };
     put(session, ID, view.id)?;
     put(session, CSRF, view.csrf.to_text())?;
     put(session, SINCE, now)?;
@@ -248,13 +252,18 @@ impl SessionStore for Rows {
     async fn load(&self, key: &SessionKey) -> Result<Option<State>, LoadError> {
         let digest = SecretDigest::of(key.as_ref().as_bytes());
         let failed = |error: StoreError| LoadError::Other(error.into());
-        let found = self.portal.store.read(move |conn| sessions::find(conn, &digest)).await.map_err(failed)?;
+        let found =
+            self.portal.store.read(move |conn| sessions::find(conn, &digest)).await.map_err(failed)?;
         let now = self.portal.clock.now();
         let Some(row) = found.filter(|row| row.expires_at > now && now.since(row.last_seen_at) < IDLE) else {
             return Ok(None);
         };
         if now.since(row.last_seen_at) >= TOUCH {
-            self.portal.store.write(move |tx| sessions::touch(tx.conn(), &digest, now)).await.map_err(failed)?;
+            self.portal
+                .store
+                .write(move |tx| sessions::touch(tx.conn(), &digest, now))
+                .await
+                .map_err(failed)?;
         }
         serde_json::from_str(&row.state).map(Some).map_err(|error| LoadError::Deserialization(error.into()))
     }
@@ -287,7 +296,11 @@ impl SessionStore for Rows {
 
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
         let digest = SecretDigest::of(key.as_ref().as_bytes());
-        self.portal.store.write(move |tx| sessions::delete(tx.conn(), &digest)).await.map_err(|e: StoreError| e.into())
+        self.portal
+            .store
+            .write(move |tx| sessions::delete(tx.conn(), &digest))
+            .await
+            .map_err(|e: StoreError| e.into())
             .map(|_gone| ())
     }
 }

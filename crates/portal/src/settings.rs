@@ -104,7 +104,9 @@ impl FromStr for PublicUrl {
 /// Whether a host's name, without its port, means this machine.
 pub(crate) fn is_loopback_name(name: &str) -> bool {
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    name == "localhost" || name.ends_with(".localhost") || address.is_ok_and(|a| a.to_canonical().is_loopback())
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || address.is_ok_and(|a| a.to_canonical().is_loopback())
 }
 
 impl Deref for PublicUrl {

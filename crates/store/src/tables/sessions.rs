@@ -146,7 +146,9 @@ pub fn list(
 ) -> Result<Vec<Session>, StoreError> {
     sessions::table
         .filter(sessions::owner_id.eq(owner.to_string()))
-        .filter(sessions::expires_at.gt(now.as_micros()).and(sessions::last_seen_at.gt(seen_after.as_micros())))
+        .filter(
+            sessions::expires_at.gt(now.as_micros()).and(sessions::last_seen_at.gt(seen_after.as_micros())),
+        )
         .order(sessions::last_seen_at.desc())
         .limit(i64::from(limit))
         .load::<Row>(conn)?
@@ -160,8 +162,8 @@ pub fn list(
 /// # Errors
 /// When the statement fails.
 pub fn end(conn: &mut Conn, owner: OwnerId, id: SessionId) -> Result<bool, StoreError> {
-    let one = sessions::table
-        .filter(sessions::id.eq(id.to_string()).and(sessions::owner_id.eq(owner.to_string())));
+    let one =
+        sessions::table.filter(sessions::id.eq(id.to_string()).and(sessions::owner_id.eq(owner.to_string())));
     Ok(diesel::delete(one).execute(conn)? == 1)
 }
 
@@ -172,8 +174,8 @@ pub fn end(conn: &mut Conn, owner: OwnerId, id: SessionId) -> Result<bool, Store
 pub fn end_all(conn: &mut Conn, owner: OwnerId, except: Option<SessionId>) -> Result<u64, StoreError> {
     // No session has an empty id.
     let except = except.map(|id| id.to_string()).unwrap_or_default();
-    let others = sessions::table
-        .filter(sessions::owner_id.eq(owner.to_string()).and(sessions::id.ne(except)));
+    let others =
+        sessions::table.filter(sessions::owner_id.eq(owner.to_string()).and(sessions::id.ne(except)));
     let ended = diesel::delete(others).execute(conn)?;
     Ok(ended as u64)
 }
