@@ -358,25 +358,13 @@ diesel::table! {
 
 diesel::joinable!(accounts -> owners (owner_id));
 diesel::joinable!(sessions -> owners (owner_id));
-diesel::joinable!(mail_links -> owners (owner_id));
-diesel::joinable!(shown_secrets -> owners (owner_id));
 diesel::joinable!(api_keys -> owners (owner_id));
 diesel::joinable!(clients -> owners (owner_id));
-diesel::joinable!(client_secrets -> clients (client_id));
 diesel::joinable!(grants -> owners (owner_id));
 diesel::joinable!(grants -> clients (client_id));
 diesel::joinable!(families -> owners (owner_id));
 diesel::joinable!(families -> clients (client_id));
 diesel::joinable!(families -> grants (grant_id));
-diesel::joinable!(authorization_codes -> clients (client_id));
-diesel::joinable!(authorization_codes -> owners (owner_id));
-diesel::joinable!(authorization_codes -> grants (grant_id));
-diesel::joinable!(authorization_codes -> families (family_id));
-diesel::joinable!(refresh_tokens -> families (family_id));
-diesel::joinable!(access_tokens -> owners (owner_id));
-diesel::joinable!(access_tokens -> clients (client_id));
-diesel::joinable!(access_tokens -> families (family_id));
-diesel::joinable!(access_tokens -> grants (grant_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     owners,
