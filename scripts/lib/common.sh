@@ -39,13 +39,15 @@ need_package() {
     install_packages "$wanted" "$@"
 }
 
+apt_updated=no
 install_packages() {
     local wanted=$1
     shift
     command -v apt-get >/dev/null || die "$wanted is missing and this is not Debian; install what provides it (on Debian: $*)"
     [ "$(id -u)" = 0 ] || die "$wanted is missing; as root: apt-get install --no-install-recommends $*"
     say "installing Debian packages: $*"
-    apt_get update
+    if [ "$apt_updated" = no ]; then apt_get update; fi
+    apt_updated=yes
     apt_get install --yes --no-install-recommends "$@"
 }
 
