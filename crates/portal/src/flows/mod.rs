@@ -5,5 +5,6 @@ pub mod act;
 pub mod authorize;
 pub mod clients;
 pub mod grants;
+pub mod jwt;
 
 pub use act::{Act, Deed};

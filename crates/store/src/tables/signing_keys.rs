@@ -220,15 +220,15 @@ pub fn stop(conn: &mut Conn, id: SigningKeyId, retire_at: Timestamp) -> Result<b
     Ok(rows == 1)
 }
 
-/// Takes the retiring keys whose time has come out of the JWKS; how many.
+/// Takes a retiring key out of the JWKS; `false` if it was not retiring.
 ///
 /// # Errors
 /// When the statement fails.
-pub fn retire(conn: &mut Conn, now: Timestamp) -> Result<usize, StoreError> {
-    let over = signing_keys::table
-        .filter(signing_keys::state.eq(KeyState::Retiring.as_str()))
-        .filter(signing_keys::retire_at.le(now.as_micros()));
-    Ok(diesel::update(over).set(signing_keys::state.eq(KeyState::Retired.as_str())).execute(conn)?)
+pub fn retire(conn: &mut Conn, id: SigningKeyId) -> Result<bool, StoreError> {
+    let over =
+        signing_keys::table.find(id.to_string()).filter(signing_keys::state.eq(KeyState::Retiring.as_str()));
+    let rows = diesel::update(over).set(signing_keys::state.eq(KeyState::Retired.as_str())).execute(conn)?;
+    Ok(rows == 1)
 }
 
 /// Takes a next key that never signed out of the JWKS; `false` if it was no next key.
