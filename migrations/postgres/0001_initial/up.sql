@@ -292,7 +292,6 @@ CREATE TABLE feed (
     created_at     BIGINT NOT NULL
 );
 CREATE INDEX feed_by_id ON feed (id, position);
-CREATE INDEX feed_by_subject ON feed (id, position);
 CREATE INDEX feed_by_relevance ON feed (effect, relevant_until);
 
 -- One row, put in when the schema is made.
