@@ -236,7 +236,8 @@ pub async fn revoke(store: &Store, ring: &KeyRing, act: Act, kid: String) -> Res
     let mut spares = spares(ring, &act)?;
     store
         .write(move |tx| {
-            let key = signing_keys::find(tx.conn(), &kid)?.ok_or_else(|| RotationError::Unknown(kid.clone()))?;
+            let key =
+                signing_keys::find(tx.conn(), &kid)?.ok_or_else(|| RotationError::Unknown(kid.clone()))?;
             if !signing_keys::revoke(tx.conn(), key.id, act.now)? {
                 return Err(RotationError::AlreadyRevoked(kid));
             }
