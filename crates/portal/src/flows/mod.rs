@@ -1,10 +1,16 @@
 //! The use-cases: synchronous, in the caller's transaction, knowing nothing of HTTP. Pages, endpoints and the
 //! command line call the same ones.
 
+pub mod accounts;
 pub mod act;
 pub mod authorize;
+pub mod bootstrap;
 pub mod clients;
 pub mod grants;
 pub mod jwt;
+pub mod inputs;
+pub mod links;
+pub mod mail;
+pub mod throttle;
 
 pub use act::{Act, Deed};

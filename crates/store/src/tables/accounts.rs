@@ -164,6 +164,26 @@ pub fn update_password(
     Ok(changed == 1)
 }
 
+/// Takes the password away: nobody signs in by it.
+///
+/// # Errors
+/// When the statement fails.
+pub fn clear_password(conn: &mut Conn, owner: OwnerId, now: Timestamp) -> Result<bool, StoreError> {
+    let changed = diesel::update(accounts::table.find(owner.to_string()))
+        .set((accounts::password_hash.eq(None::<String>), accounts::password_changed_at.eq(now.as_micros())))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// Takes an account away that never showed its address to be theirs. `false` when it has.
+///
+/// # Errors
+/// When the statement fails.
+pub fn delete_unverified(conn: &mut Conn, owner: OwnerId) -> Result<bool, StoreError> {
+    let unverified = accounts::table.find(owner.to_string()).filter(accounts::email_verified_at.is_null());
+    Ok(diesel::delete(unverified).execute(conn)? == 1)
+}
+
 /// Replaces the stored form of the same password, after the settings of the hashing have changed. Does nothing when
 /// the password has been changed meanwhile.
 ///

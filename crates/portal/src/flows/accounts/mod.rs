@@ -1,0 +1,20 @@
+//! Accounts: making them, signing in, passwords, addresses, suspending. The command line calls the same.
+
+mod endings;
+mod password;
+mod sign_in;
+mod sign_up;
+mod suspend;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+pub use endings::{Also, end_also};
+pub use password::{change_password, reset_password, send_reset};
+pub use sign_in::{Candidate, SignInError, SignedInNow, find_candidate, sign_in, sign_out};
+pub use sign_up::{CreateError, NewAccount, create, sign_up_to_verify};
+pub use suspend::{SuspendError, resume, suspend};
+pub use verify::{VerifiedAccount, send_verification, verify};
+
+/// The name under which the settings table remembers that there has been an administrator.
+pub(crate) const HAD_ADMINISTRATOR: &str = "had_administrator";

@@ -1,0 +1,70 @@
+//! Showing that an address is theirs.
+
+use keyway_core::change::{EntityKind, NewChange};
+use keyway_core::ids::{OwnerId, SessionId};
+use keyway_core::secret::SecretDigest;
+use keyway_store::tables::audit::Actor;
+use keyway_store::tables::mail_links::{self, LinkPurpose};
+use keyway_store::tables::{accounts, owners, sessions};
+use keyway_store::{StoreError, Tx};
+
+use super::endings::{Also, end_also};
+use crate::flows::links::{LinkError, NewLink, redeem};
+use crate::flows::{Act, Deed, mail};
+use crate::render::Mail;
+
+/// An account whose address was just shown to be theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerifiedAccount {
+    /// Whose.
+    pub owner: OwnerId,
+    /// In another browser than the one that signed up: all that was made before is gone, the password too.
+    pub elsewhere: bool,
+}
+
+/// Verifies an address by the link sent to it. Whoever signed up may have typed another person's address: opened in
+/// another browser, the link ends everything that was made before.
+///
+/// # Errors
+/// [`LinkError::Gone`] when the link does not work.
+pub fn verify(
+    tx: &mut Tx<'_>,
+    act: &Act,
+    digest: Option<SecretDigest>,
+    session: SessionId,
+    signed_in: Option<OwnerId>,
+) -> Result<VerifiedAccount, LinkError> {
+    let now = act.now;
+    let link = redeem(tx, LinkPurpose::Verify, digest, now)?;
+    let owner = link.owner_id.ok_or(LinkError::Gone)?;
+    if !owners::lock(tx.conn(), owner)? || !accounts::verify_email(tx.conn(), owner, &link.email, now)? {
+        return Err(LinkError::Gone);
+    }
+    let act = Act { actor: Actor::person(owner, &link.email), ..act.clone() };
+    act.audit(tx, Deed::new(Some(owner), "account.email_verified", "account", owner))?;
+    let elsewhere = link.session_id != Some(session) && signed_in != Some(owner);
+    if elsewhere {
+        accounts::clear_password(tx.conn(), owner, now)?;
+        sessions::end_all(tx.conn(), owner, None)?;
+        end_also(tx, &act, owner, Also::ALL, "verified_elsewhere")?;
+        tx.publish(NewChange::ended(EntityKind::Owner, owner, now));
+    }
+    accounts::signed_in(tx.conn(), owner, now)?;
+    Ok(VerifiedAccount { owner, elsewhere })
+}
+
+/// Sends the link again; earlier ones stop working.
+///
+/// # Errors
+/// When the database fails.
+pub fn send_verification(
+    tx: &mut Tx<'_>,
+    act: &Act,
+    owner: OwnerId,
+    link: &NewLink,
+    letter: &Mail,
+) -> Result<(), StoreError> {
+    mail_links::withdraw(tx.conn(), LinkPurpose::Verify, Some(owner), act.now)?;
+    mail_links::insert(tx.conn(), &link.row)?;
+    mail::queue(tx, act.now, &*act.random, &link.row.email, letter)
+}
