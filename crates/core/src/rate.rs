@@ -60,9 +60,9 @@ impl Rate {
         Self { count, per, burst }
     }
 
-    /// Nanoseconds between two refills.
+    /// Nanoseconds between two refills; rounded up, so that never more than the rate passes.
     pub const fn interval_nanos(self) -> u64 {
-        self.per.seconds() as u64 * 1_000_000_000 / self.count.get() as u64
+        (self.per.seconds() as u64 * 1_000_000_000).div_ceil(self.count.get() as u64)
     }
 
     /// Seconds until an empty limit is full again, rounded up: the window of `RateLimit-Policy`.

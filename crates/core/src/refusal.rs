@@ -77,6 +77,8 @@ pub enum SpentLimit {
     Own,
     /// The one that all credentials of the owner share.
     Shared,
+    /// The one on look-ups of unknown credentials from one address.
+    Address,
 }
 
 /// Why a call is refused.
@@ -261,6 +263,7 @@ impl Refusal {
                 let whose = match limit {
                     SpentLimit::Own => "this credential's own limit",
                     SpentLimit::Shared => "the limit that all credentials of this owner share",
+                    SpentLimit::Address => "the limit on unknown credentials from this address",
                 };
                 format!("Wait {retry_after} s: {whose} of {rate} is spent.")
             }

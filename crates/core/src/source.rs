@@ -7,6 +7,7 @@ use std::pin::Pin;
 use crate::change::{Epoch, FeedPage, FeedSnapshot, Position};
 use crate::clock::Duration;
 use crate::facts::Facts;
+use crate::ids::EntityId;
 use crate::jwt::VerificationKeys;
 use crate::record::RecordBatch;
 use crate::secret::SecretDigest;
@@ -45,6 +46,11 @@ pub trait CredentialSource: Send + Sync + 'static {
 
     /// The opaque access token with this digest, whatever its state.
     fn access_token<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>>;
+
+    /// Whether a JWT that was issued at `since`, and whose own id, signing key and ancestors are `ids`, has been ended
+    /// since. Asked only where a guard's own revoked set does not suffice: it is too old, or full.
+    fn jwt_ended<'a>(&'a self, presented: Presented<'a>, ids: &'a [EntityId], since: Position)
+    -> Pending<'a, bool>;
 
     /// The keys that access tokens may be signed with now. A revoked key is not among them.
     fn verification_keys(&self) -> Pending<'_, VerificationKeys>;
