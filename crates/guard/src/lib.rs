@@ -1,1 +1,47 @@
-//! guard
+//! Protects an HTTP API with Keyway credentials: API keys, JWTs and opaque access tokens, all checked the same way.
+//!
+//! A request travels [`extract`] → [`cache`](Guard::check) → every check that depends on the moment → handler, and
+//! is written down afterwards. The cache holds facts, never verdicts; whether a fact is still good is decided at
+//! every read, by the position of the change feed.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`settings`] | what a guard is told |
+//! | [`extract`] | exactly one credential, classified by its shape |
+//! | `freshness`, `follow` | what has changed, and following the feed |
+//! | `entry`, `cache`, `look_up` | what is known of a credential; single flight; asking the source |
+//! | [`limit`] | peek at all limits, then spend |
+//! | [`check`] | the whole order of checks, to a [`Verdict`]; names no framework |
+//! | `recorder`, `usage` | counters and a bounded queue of records, written in batches |
+//! | [`problem`] | refusals as `application/problem+json` and `WWW-Authenticate` |
+//! | `actix` | the middleware, `scopes([…])` and the extractor (feature `actix`) |
+//! | `remote` | the credential source over HTTP (feature `remote`) |
+//!
+//! To add a check: [`keyway_core::refusal::Check`], then [`check`]. To protect an API in another framework: build
+//! [`RequestParts`], call [`Guard::check`] and [`Verdict::require`], answer, then [`Guard::record`].
+
+#![warn(missing_docs)]
+
+#[cfg(feature = "actix")]
+pub mod actix;
+mod cache;
+pub mod check;
+mod entry;
+pub mod extract;
+mod follow;
+mod freshness;
+mod guard;
+pub mod limit;
+mod look_up;
+pub mod problem;
+mod recorder;
+//CFGR
+//REMOTE
+pub mod settings;
+mod usage;
+
+pub use check::Verdict;
+pub use extract::RequestParts;
+pub use guard::{Arrival, Guard, Running};
+pub use recorder::Call;
+pub use settings::{JwtSignature, Settings};

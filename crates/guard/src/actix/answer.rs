@@ -1,0 +1,103 @@
+//! Problems as responses, and what every response gets.
+
+use std::time::Duration;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{Payload, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use actix_web::{HttpResponse, ResponseError};
+use futures_util::StreamExt as _;
+
+use crate::guard::Arrival;
+use crate::limit::Allowance;
+use crate::problem::{self, LimitHeaders, Problem};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const STATE: HeaderName = HeaderName::from_static("ratelimit");
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+
+/// The most that is read of the body of a refused request, so that its connection can be used again.
+const MAX_DRAIN: usize = 64 * 1024;
+/// How long that may take.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.status(), self.code())
+    }
+}
+
+/// A handler may answer a [`Problem`] as its error; the middleware adds the request's id.
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+    fn error_response(&self) -> HttpResponse {
+        response(self.clone())
+    }
+}
+
+/// The problem as a response.
+pub(super) fn response(problem: Problem) -> HttpResponse {
+    let mut answer = HttpResponse::build(problem.status_code());
+    answer.insert_header((CONTENT_TYPE, problem::CONTENT_TYPE)).insert_header((CACHE_CONTROL, "no-store"));
+    if let Some(challenge) = problem.challenge() {
+        answer.insert_header((WWW_AUTHENTICATE, challenge));
+    }
+    if let Some(seconds) = problem.retry_after() {
+        answer.insert_header((RETRY_AFTER, seconds));
+    }
+    let mut answer = answer.body(problem.to_json());
+    answer.extensions_mut().insert(problem);
+    answer
+}
+
+/// Puts the request's id into the headers, and into the body of a problem that does not have it yet.
+pub(super) fn finish(mut answer: ServiceResponse<BoxBody>, arrival: Arrival) -> ServiceResponse<BoxBody> {
+    let unnamed = answer.response().extensions().get::<Problem>().filter(|p| !p.has_request()).cloned();
+    if let Some(problem) = unnamed {
+        let problem = problem.request(arrival.request);
+        let body = problem.to_json();
+        answer.response_mut().extensions_mut().insert(problem);
+        answer = answer.map_body(|_, _| BoxBody::new(body));
+    }
+    if let Ok(value) = HeaderValue::try_from(arrival.request.to_string()) {
+        answer.headers_mut().insert(REQUEST_ID, value);
+    }
+    answer
+}
+
+/// Adds the limit headers.
+pub(super) fn add_limits(answer: &mut ServiceResponse<BoxBody>, allowance: &Allowance) {
+    let Some(values) = LimitHeaders::of(allowance) else { return };
+    let headers = answer.headers_mut();
+    for (name, text) in [(POLICY, values.policy), (STATE, values.state)] {
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.insert(name, value);
+        }
+    }
+    headers.insert(LIMIT, HeaderValue::from(values.limit));
+    headers.insert(REMAINING, HeaderValue::from(values.remaining));
+    headers.insert(RESET, HeaderValue::from(values.reset));
+}
+
+/// Reads what is left of a refused request's body, within bounds; beyond them the connection is given up.
+pub(super) async fn drain(mut payload: Payload) {
+    let read = async {
+        let mut seen = 0;
+        while let Some(Ok(chunk)) = payload.next().await {
+            seen += chunk.len();
+            if seen > MAX_DRAIN {
+                break;
+            }
+        }
+    };
+    // Whether it was read to its end or not: the answer goes out now.
+    let _ = tokio::time::timeout(DRAIN_TIME, read).await;
+}

@@ -1,0 +1,276 @@
+//! The whole order of checks, to a verdict. Names no framework.
+//!
+//! *parsed, checksum, found, signature, issuer and audience, proof, not revoked, enabled, in time, address, limit,
+//! scope*: the first five lead to facts, the rest is asked anew on every call.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use keyway_core::address::counted;
+use keyway_core::clock::{Moment, Monotonic};
+use keyway_core::facts::{Facts, State};
+use keyway_core::ids::RequestId;
+use keyway_core::principal::{CheckedBy, Principal};
+use keyway_core::refusal::{Refusal, SpentLimit};
+use keyway_core::secret::SecretDigest;
+use keyway_core::source;
+
+use crate::cache::{Answer, Nothing};
+use crate::entry::Entry;
+use crate::extract::{Form, Presented, RequestParts, extract};
+use crate::freshness::Stamp;
+use crate::guard::Inner;
+use crate::limit::Allowance;
+use crate::look_up::{LookUp, NotLearnt, verify};
+use crate::settings::JwtSignature;
+
+/// After how many seconds another try makes sense where a look-up failed.
+const RETRY_AFTER: u64 = 1;
+/// How often a look-up is repeated because something changed while it was under way.
+const TRIES: usize = 4;
+
+/// What a guard makes of a request.
+#[derive(Debug)]
+pub struct Verdict {
+    request: RequestId,
+    arrived: Moment,
+    address: Option<IpAddr>,
+    entry: Option<Arc<Entry>>,
+    decision: Result<Principal, Refusal>,
+    allowance: Option<Allowance>,
+}
+
+impl Verdict {
+    /// The caller, or why the call is refused.
+    ///
+    /// # Errors
+    /// The first check that failed.
+    pub const fn decision(&self) -> Result<&Principal, &Refusal> {
+        self.decision.as_ref()
+    }
+    /// Why the call is refused; `None` if it is not.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.decision.as_ref().err()
+    }
+    /// Whether the caller has all scopes of a route.
+    ///
+    /// # Errors
+    /// [`Refusal::InsufficientScope`], or why the call was refused before.
+    pub fn require(&self, scopes: &[&str]) -> Result<(), Refusal> {
+        let principal = self.decision.as_ref().map_err(Clone::clone)?;
+        match principal.scopes().first_missing(scopes) {
+            None => Ok(()),
+            Some(missing) => {
+                Err(Refusal::InsufficientScope { required: scopes.join(" "), missing: missing.to_owned() })
+            }
+        }
+    }
+    /// What is left of the limits; `None` for a credential that did not get as far as the limits.
+    pub const fn allowance(&self) -> Option<&Allowance> {
+        self.allowance.as_ref()
+    }
+    /// The request's id.
+    pub const fn request(&self) -> RequestId {
+        self.request
+    }
+    /// When the request came in.
+    pub const fn arrived(&self) -> Moment {
+        self.arrived
+    }
+    /// From where.
+    pub const fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+    pub(crate) const fn entry(&self) -> Option<&Arc<Entry>> {
+        self.entry.as_ref()
+    }
+}
+
+impl Inner {
+    pub(crate) async fn check(&self, parts: &RequestParts<'_>) -> Verdict {
+        let mut verdict = Verdict {
+            request: parts.request,
+            arrived: parts.arrived,
+            address: parts.address,
+            entry: None,
+            decision: Err(Refusal::MissingCredential),
+            allowance: None,
+        };
+        verdict.decision = match self.known(parts).await {
+            Err(refusal) => Err(refusal),
+            Ok((entry, checked_by)) => {
+                let decision = self.judge(&entry, parts, &mut verdict.allowance);
+                let facts = Arc::clone(&entry.facts);
+                verdict.entry = Some(entry);
+                decision.map(|()| Principal::new(facts, checked_by))
+            }
+        };
+        verdict
+    }
+
+    /// Parsed, checksum, found, signature, issuer: from the request to facts.
+    async fn known(&self, parts: &RequestParts<'_>) -> Result<(Arc<Entry>, CheckedBy), Refusal> {
+        let presented = extract(parts, &self.settings.shapes)?;
+        let current = self.follower.keep_up(parts.arrived.mono).await;
+        let (entry, checked_by) = self.find(presented, parts, current).await?;
+        let again = presented.form == Form::Jwt
+            && checked_by == CheckedBy::Cache
+            && self.settings.jwt_signature == JwtSignature::EveryCall;
+        if !again {
+            return Ok((entry, checked_by));
+        }
+        let keys = self.follower.keys().ok_or(Refusal::CannotTell { retry_after: RETRY_AFTER })?;
+        verify(presented.text, &keys, &self.settings.issuer)?;
+        Ok((entry, CheckedBy::Signature))
+    }
+
+    async fn find(
+        &self,
+        presented: Presented<'_>,
+        parts: &RequestParts<'_>,
+        current: bool,
+    ) -> Result<(Arc<Entry>, CheckedBy), Refusal> {
+        let digest = SecretDigest::of(presented.text.as_bytes());
+        let now = parts.arrived.mono;
+        let usable = |entry: &Entry| self.is_usable(entry, now, current);
+        if let Some(entry) = self.cache.hit(&digest, usable) {
+            return Ok((entry, CheckedBy::Cache));
+        }
+        if let Some(nothing) = self.cache.nothing(&digest, now) {
+            return Err(refuse(nothing));
+        }
+        self.may_look_up(parts)?;
+        for _ in 0..TRIES {
+            match self.cache.entry_or_turn(&digest, &*self.clock, usable).await {
+                None => {}
+                Some(Answer::Known(entry)) => return Ok((entry, CheckedBy::Cache)),
+                Some(Answer::Nothing(nothing)) => return Err(refuse(nothing)),
+                Some(Answer::LookUp(turn)) => {
+                    let entry = Arc::new(self.look_up(digest, presented, parts, current).await?);
+                    turn.fill(Arc::clone(&entry));
+                    // Something that concerns it may have changed while it was looked up.
+                    if entry.is_good(&self.freshness) {
+                        let by = if presented.form == Form::Jwt { CheckedBy::Signature } else { CheckedBy::LookUp };
+                        return Ok((entry, by));
+                    }
+                }
+            }
+        }
+        Err(Refusal::CannotTell { retry_after: RETRY_AFTER })
+    }
+
+    /// While the feed is out of sight, only what was asked for after this call came in is believed.
+    fn is_usable(&self, entry: &Entry, now: Monotonic, current: bool) -> bool {
+        let max_age = u64::try_from(self.settings.entry_max_age.as_micros()).unwrap_or(0) * 1_000;
+        let young = if current { now.nanos_since(entry.asked_at) <= max_age } else { entry.asked_at >= now };
+        young && entry.is_good(&self.freshness)
+    }
+
+    async fn look_up(
+        &self,
+        digest: SecretDigest,
+        presented: Presented<'_>,
+        parts: &RequestParts<'_>,
+        current: bool,
+    ) -> Result<Entry, Refusal> {
+        // Both before the question: the answer is at least as new.
+        let stamp = Stamp::at(self.freshness.now());
+        let asked_at = self.clock.monotonic();
+        let look_up = LookUp {
+            source: &*self.source,
+            freshness: &self.freshness,
+            settings: &self.settings,
+            keys: self.follower.keys(),
+            current,
+        };
+        let asked = source::Presented { digest, plain: presented.text };
+        let facts = match look_up.ask(presented.form, asked).await {
+            Ok(facts) => facts,
+            Err(NotLearnt::Refused(refusal)) => return Err(refusal),
+            Err(NotLearnt::Unknown) => {
+                self.spend_look_up(parts);
+                self.cache.remember(digest, Nothing::Unknown, self.clock.monotonic());
+                return Err(refuse(Nothing::Unknown));
+            }
+            Err(NotLearnt::Failed) => {
+                self.cache.remember(digest, Nothing::Failed, self.clock.monotonic());
+                return Err(refuse(Nothing::Failed));
+            }
+        };
+        Ok(self.entry(facts, stamp, asked_at))
+    }
+
+    fn entry(&self, facts: Facts, stamp: Stamp, asked_at: Monotonic) -> Entry {
+        let limiters = self.budgets.limiters(&facts.budgets, facts.environment);
+        let usage = self.recorder.usage(&facts);
+        Entry { facts: Arc::new(facts), stamp, asked_at, limiters, usage }
+    }
+
+    /// Audience, not revoked, enabled, in time, address, limit: what depends on this request or this moment.
+    fn judge(
+        &self,
+        entry: &Entry,
+        parts: &RequestParts<'_>,
+        allowance: &mut Option<Allowance>,
+    ) -> Result<(), Refusal> {
+        let facts = &*entry.facts;
+        if !facts.audiences.contains(&self.settings.audience) {
+            return Err(Refusal::WrongAudience);
+        }
+        match facts.state {
+            State::Active => {}
+            State::Revoked => return Err(Refusal::Revoked),
+            State::Disabled => return Err(Refusal::Disabled),
+            State::OwnerSuspended => return Err(Refusal::OwnerSuspended),
+        }
+        let now = parts.arrived;
+        if now.wall < facts.not_before {
+            return Err(Refusal::NotYetValid);
+        }
+        if facts.expires_at.is_some_and(|end| end <= now.wall) {
+            return Err(Refusal::Expired);
+        }
+        let from_here = |address| facts.addresses.allows(address);
+        if !facts.addresses.is_empty() && !parts.address.is_some_and(from_here) {
+            return Err(Refusal::AddressNotAllowed);
+        }
+        match entry.limiters.spend(now.mono) {
+            Ok(left) => {
+                *allowance = Some(left);
+                Ok(())
+            }
+            Err((spent, left)) => {
+                *allowance = Some(left);
+                let retry_after = spent.left.next_in.max(1);
+                Err(Refusal::LimitExceeded { limit: spent.limit, rate: spent.rate, retry_after })
+            }
+        }
+    }
+
+    /// Only look-ups are held up by an address's guesses: what is in the cache never is.
+    fn may_look_up(&self, parts: &RequestParts<'_>) -> Result<(), Refusal> {
+        let Some(limiter) = parts.address.and_then(|address| self.guesses.get(&counted(address))) else {
+            return Ok(());
+        };
+        limiter.peek(parts.arrived.mono).map(drop).map_err(|left| Refusal::LimitExceeded {
+            limit: SpentLimit::Address,
+            rate: limiter.rate(),
+            retry_after: left.next_in.max(1),
+        })
+    }
+
+    fn spend_look_up(&self, parts: &RequestParts<'_>) {
+        let Some(address) = parts.address.map(counted) else { return };
+        if let Some(limiter) = self.guess_limiter(address) {
+            // Already spent: then the next look-up is refused, which is all that this is for.
+            let _ = limiter.spend(parts.arrived.mono);
+        }
+    }
+}
+
+fn refuse(nothing: Nothing) -> Refusal {
+    match nothing {
+        Nothing::Unknown => Refusal::InvalidCredential(keyway_core::refusal::Check::Found),
+        Nothing::Failed => Refusal::CannotTell { retry_after: RETRY_AFTER },
+    }
+}

@@ -1,0 +1,206 @@
+//! Following the change feed: from a snapshot, then page by page, and anew whenever the thread is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwapOption;
+use keyway_core::change::{EntityKind, Position};
+use keyway_core::clock::{Clock, Duration};
+use keyway_core::jwt::VerificationKeys;
+use keyway_core::source::{CredentialSource, Pending, SourceError};
+use tokio::sync::{Mutex, watch};
+
+use crate::freshness::Freshness;
+
+/// How long one question to the feed waits for a change.
+const WAIT: Duration = Duration::millis(250);
+/// How long a failure to catch up is shared with those who come after.
+const SHARED_FAILURE: Duration = Duration::millis(250);
+/// Between two tries while the source does not answer.
+const RETRY: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Keeps a [`Freshness`] and the verification keys up to date.
+pub(crate) struct Follower {
+    source: Arc<dyn CredentialSource>,
+    clock: Arc<dyn Clock>,
+    freshness: Arc<Freshness>,
+    keys: ArcSwapOption<VerificationKeys>,
+    deadline: Duration,
+    max_staleness: Duration,
+    /// One page is applied at a time.
+    turn: Mutex<()>,
+    /// When catching up failed last: nanoseconds + 1; 0 is never.
+    failed_at: AtomicU64,
+}
+
+impl Follower {
+    pub(crate) fn new(
+        source: Arc<dyn CredentialSource>,
+        clock: Arc<dyn Clock>,
+        freshness: Arc<Freshness>,
+        deadline: Duration,
+        max_staleness: Duration,
+    ) -> Self {
+        Self {
+            source,
+            clock,
+            freshness,
+            keys: ArcSwapOption::empty(),
+            deadline,
+            max_staleness,
+            turn: Mutex::new(()),
+            failed_at: AtomicU64::new(0),
+        }
+    }
+
+    /// The keys that verify JWTs; `None` until they were read for the first time.
+    pub(crate) fn keys(&self) -> Option<Arc<VerificationKeys>> {
+        self.keys.load_full()
+    }
+
+    /// Makes sure that the cache may be believed: everything committed in this process is applied, and the feed's
+    /// head was seen lately. Two loads in the usual case.
+    pub(crate) async fn keep_up(&self, now: keyway_core::clock::Monotonic) -> bool {
+        let wanted = self.source.head();
+        let good = |now| {
+            self.freshness.position() >= wanted && self.freshness.is_current(now, self.max_staleness)
+        };
+        if good(now) {
+            return true;
+        }
+        let _turn = self.turn.lock().await;
+        let now = self.clock.monotonic();
+        if good(now) {
+            return true;
+        }
+        let failed_at = self.failed_at.load(Ordering::Acquire);
+        let shared = u64::try_from(SHARED_FAILURE.as_micros()).unwrap_or(0) * 1_000;
+        if failed_at != 0 && now.0.saturating_sub(failed_at - 1) < shared {
+            return false;
+        }
+        match self.advance_to(wanted).await {
+            Ok(()) => good(self.clock.monotonic()),
+            Err(error) => {
+                tracing::warn!(%error, "cannot catch up with the change feed");
+                self.failed_at.store(self.clock.monotonic().0.saturating_add(1), Ordering::Release);
+                false
+            }
+        }
+    }
+
+    /// Follows until told to stop.
+    pub(crate) async fn run(&self, mut stop: watch::Receiver<bool>) {
+        let mut failing = false;
+        while !*stop.borrow_and_update() {
+            let step = tokio::select! {
+                step = self.step() => step,
+                _ = stop.changed() => return,
+            };
+            match step {
+                Ok(()) if failing => tracing::info!("following the change feed again"),
+                Ok(()) => {}
+                Err(ref error) if !failing => tracing::warn!(%error, "cannot follow the change feed"),
+                Err(_) => {}
+            }
+            failing = step.is_err();
+            if failing {
+                tokio::select! {
+                    () = tokio::time::sleep(RETRY) => {}
+                    _ = stop.changed() => return,
+                }
+            }
+        }
+    }
+
+    /// One question and its answer. Waits without holding the turn.
+    async fn step(&self) -> Result<(), SourceError> {
+        let Some((epoch, position)) = self.freshness.cursor() else {
+            let _turn = self.turn.lock().await;
+            return self.start_over().await;
+        };
+        let asked = tokio::time::Instant::now();
+        let asked_at = self.clock.monotonic();
+        let page = self.in_time(WAIT, self.source.changes(&epoch, position, WAIT)).await?;
+        let nothing = page.changes.is_empty();
+        {
+            let _turn = self.turn.lock().await;
+            self.take(page, asked_at).await?;
+        }
+        // A source that answers "nothing" without waiting is not asked in a circle.
+        if nothing && asked.elapsed() < WAIT.to_std() / 2 {
+            tokio::time::sleep(WAIT.to_std() / 5).await;
+        }
+        Ok(())
+    }
+
+    /// Applies everything up to `wanted`, and sees the head at least once. Needs the turn.
+    async fn advance_to(&self, wanted: Position) -> Result<(), SourceError> {
+        loop {
+            let Some((epoch, position)) = self.freshness.cursor() else {
+                self.start_over().await?;
+                continue;
+            };
+            let asked_at = self.clock.monotonic();
+            let page =
+                self.in_time(Duration::ZERO, self.source.changes(&epoch, position, Duration::ZERO)).await?;
+            let head = page.at.head;
+            self.take(page, asked_at).await?;
+            let reached = self.freshness.position();
+            if reached >= wanted && reached >= head {
+                return Ok(());
+            }
+            if reached <= position {
+                return Err(SourceError::Inconsistent("the change feed does not move on".into()));
+            }
+        }
+    }
+
+    /// Applies a page; keys are read again before the page counts as applied. Needs the turn.
+    async fn take(
+        &self,
+        page: keyway_core::change::FeedPage,
+        asked_at: keyway_core::clock::Monotonic,
+    ) -> Result<(), SourceError> {
+        let here = self.freshness.position();
+        if page.changes.iter().any(|c| c.kind == EntityKind::SigningKey && c.position > here) {
+            self.read_keys().await?;
+        }
+        match self.freshness.apply(&page, asked_at) {
+            Ok(()) => Ok(()),
+            Err(crate::freshness::StartOver) => self.start_over().await,
+        }
+    }
+
+    /// Reads what still matters, then the keys. Needs the turn.
+    async fn start_over(&self) -> Result<(), SourceError> {
+        let asked_at = self.clock.monotonic();
+        let snapshot = self.in_time(Duration::ZERO, self.source.snapshot()).await?;
+        self.read_keys().await?;
+        self.freshness.start_over(&snapshot, asked_at);
+        tracing::debug!(position = %snapshot.at.head, ended = snapshot.ended.len(), "following the change feed from here");
+        Ok(())
+    }
+
+    async fn read_keys(&self) -> Result<(), SourceError> {
+        let keys = self.in_time(Duration::ZERO, self.source.verification_keys()).await?;
+        self.keys.store(Some(Arc::new(keys)));
+        Ok(())
+    }
+
+    /// Forgets what no longer matters; reads everything again where something had to be left out.
+    pub(crate) async fn tidy(&self) {
+        if !self.freshness.prune(self.clock.now()) {
+            let _turn = self.turn.lock().await;
+            if let Err(error) = self.start_over().await {
+                tracing::warn!(%error, "the set of what was ended is still not complete");
+            }
+        }
+    }
+
+    async fn in_time<T>(&self, wait: Duration, answer: Pending<'_, T>) -> Result<T, SourceError> {
+        let deadline = self.deadline.to_std() + wait.to_std();
+        tokio::time::timeout(deadline, answer)
+            .await
+            .unwrap_or_else(|_| Err(SourceError::Unavailable("no answer in time".into())))
+    }
+}

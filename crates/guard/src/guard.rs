@@ -1,0 +1,199 @@
+//! The guard: what is shared by all calls, and the two tasks that keep it going.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration as StdDuration;
+
+use keyway_core::clock::{Clock, Duration, Moment};
+use keyway_core::ids::RequestId;
+use keyway_core::source::{CredentialSource, RecordSink};
+use keyway_core::{Random, rate::Limit};
+use quick_cache::sync::Cache as Map;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::cache::Cache;
+use crate::check::Verdict;
+use crate::extract::RequestParts;
+use crate::follow::Follower;
+use crate::freshness::Freshness;
+use crate::limit::{Arrival as Budget, Budgets, Limiter};
+use crate::recorder::{Call, Recorder};
+use crate::settings::Settings;
+
+/// How often records are written.
+const FLUSH: StdDuration = StdDuration::from_secs(1);
+/// How many flushes lie between two clearings of what no longer matters.
+const TIDY_EVERY: u32 = 60;
+/// The most addresses whose guesses are counted.
+const MAX_GUESSERS: usize = 50_000;
+
+/// Protects one API. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Guard {
+    inner: Arc<Inner>,
+}
+
+/// What all calls share.
+pub(crate) struct Inner {
+    pub(crate) settings: Settings,
+    pub(crate) source: Arc<dyn CredentialSource>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) cache: Cache,
+    pub(crate) freshness: Arc<Freshness>,
+    pub(crate) follower: Follower,
+    pub(crate) budgets: Budgets,
+    pub(crate) guesses: Map<IpAddr, Arc<Limiter>>,
+    pub(crate) recorder: Recorder,
+}
+
+/// A request's id and the one reading of both clocks for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Sent back as `X-Request-Id`.
+    pub request: RequestId,
+    /// When it came in.
+    pub moment: Moment,
+}
+
+impl Guard {
+    /// A guard that learns from `source` and, where there is one, reports to `sink`.
+    pub fn new(
+        settings: Settings,
+        source: Arc<dyn CredentialSource>,
+        sink: Option<Arc<dyn RecordSink>>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        let freshness = Arc::new(Freshness::new(settings.recent, settings.ended));
+        let follower = Follower::new(
+            Arc::clone(&source),
+            Arc::clone(&clock),
+            Arc::clone(&freshness),
+            settings.look_up_deadline,
+            settings.max_staleness,
+        );
+        let recorder = Recorder::new(&settings, sink, Arc::clone(&clock), Arc::clone(&random));
+        let cache = Cache::new(settings.known, settings.unknown);
+        let inner = Inner {
+            settings,
+            source,
+            clock,
+            random,
+            cache,
+            freshness,
+            follower,
+            budgets: Budgets::default(),
+            guesses: Map::new(MAX_GUESSERS),
+            recorder,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Begins to follow the change feed and to write records. Needs a tokio runtime. A guard that is not started
+    /// asks the feed as calls come in, which is correct and slow.
+    pub fn start(&self) -> Running {
+        let (stop, stopped) = watch::channel(false);
+        let inner = Arc::clone(&self.inner);
+        let following = tokio::spawn({
+            let stopped = stopped.clone();
+            async move { inner.follower.run(stopped).await }
+        });
+        let inner = Arc::clone(&self.inner);
+        let flushing = tokio::spawn(async move { inner.keep_tidy(stopped).await });
+        Running { stop, following, flushing }
+    }
+
+    /// The id and the clock readings for a request that has just come in.
+    pub fn arrive(&self) -> Arrival {
+        let moment = self.inner.clock.moment();
+        Arrival { request: RequestId::new(moment.wall, &*self.inner.random), moment }
+    }
+
+    /// Decides about a request: every check but the scopes of its route, which are [`Verdict::require`]'s.
+    pub async fn check(&self, parts: &RequestParts<'_>) -> Verdict {
+        self.inner.check(parts).await
+    }
+
+    /// Writes down how a call went, once it is answered.
+    pub fn record(&self, verdict: &Verdict, call: &Call<'_>) {
+        self.inner.recorder.record(verdict, call);
+    }
+
+    /// Microseconds since `arrived`, for [`Call::latency`].
+    pub fn since(&self, arrived: Moment) -> Duration {
+        let nanos = self.inner.clock.monotonic().nanos_since(arrived.mono);
+        Duration::micros(i64::try_from(nanos / 1_000).unwrap_or(i64::MAX))
+    }
+
+    /// Whether the change feed was seen within `max_staleness`: for readiness probes.
+    pub fn is_current(&self) -> bool {
+        self.inner.freshness.is_current(self.inner.clock.monotonic(), self.inner.settings.max_staleness)
+    }
+
+    /// Writes all waiting records now. Answers whether that worked.
+    pub async fn flush(&self) -> bool {
+        self.inner.recorder.flush().await
+    }
+
+    /// What it was told.
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guard").field("audience", &self.inner.settings.audience).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    async fn keep_tidy(&self, mut stop: watch::Receiver<bool>) {
+        let mut every = tokio::time::interval(FLUSH);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut count: u32 = 0;
+        while !*stop.borrow_and_update() {
+            tokio::select! {
+                _ = every.tick() => {}
+                _ = stop.changed() => break,
+            }
+            self.recorder.flush().await;
+            count = count.wrapping_add(1);
+            if count.is_multiple_of(TIDY_EVERY) {
+                self.budgets.prune(self.clock.monotonic());
+                self.follower.tidy().await;
+            }
+        }
+        self.recorder.flush().await;
+    }
+
+    /// The limiter of an address's guesses; `None` if they are not limited.
+    pub(crate) fn guess_limiter(&self, address: IpAddr) -> Option<Arc<Limiter>> {
+        let Limit::At(rate) = self.settings.unknown_credentials else { return None };
+        let new = || Ok::<_, std::convert::Infallible>(Arc::new(Limiter::new(rate, Budget::default())));
+        self.guesses.get_or_insert_with(&address, new).ok()
+    }
+}
+
+/// A guard's tasks.
+#[must_use = "a guard's tasks end when this is dropped"]
+#[derive(Debug)]
+pub struct Running {
+    stop: watch::Sender<bool>,
+    following: JoinHandle<()>,
+    flushing: JoinHandle<()>,
+}
+
+impl Running {
+    /// Stops following, and writes what still waits.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for task in [self.following, self.flushing] {
+            if task.await.is_err() {
+                tracing::error!("a task of the guard ended in a panic");
+            }
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Limits: peek at all of them, then spend, so that a call refused by one costs the others nothing.
+//!
+//! governor decides (GCRA); [`Arrival`] is the state that it decides by, with what its own stores do not offer: a
+//! look without spending, giving back, and the exact arrival time.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::{Quota, RateLimiter};
+use keyway_core::clock::Monotonic;
+use keyway_core::ids::EntityId;
+use keyway_core::owner::Environment;
+use keyway_core::rate::{Limit, Rate};
+use keyway_core::refusal::SpentLimit;
+use parking_lot::Mutex;
+
+thread_local! {
+    /// The request's one reading of the monotonic clock, for the limiters asked on its behalf.
+    static READING: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// governor's clock: the reading taken for the request.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestClock;
+
+impl governor::clock::Clock for RequestClock {
+    type Instant = Duration;
+    fn now(&self) -> Duration {
+        READING.get()
+    }
+}
+
+/// What is asked of an [`Arrival`], and what it answers.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    ask: Ask,
+    /// No debt reaches further ahead: it would come from a rate that no longer holds.
+    ceiling: u64,
+    arrival: Cell<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ask {
+    Peek,
+    Spend,
+    GiveBack(u64),
+}
+
+impl PartialEq for Probe {
+    fn eq(&self, other: &Self) -> bool {
+        self.ask == other.ask
+    }
+}
+impl Eq for Probe {}
+impl Hash for Probe {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+/// A budget's state: the theoretical arrival time of the next call, in nanoseconds of the monotonic clock.
+/// A limiter's own and, for an owner, the same for all of its credentials.
+#[derive(Clone, Debug, Default)]
+pub struct Arrival(Arc<AtomicU64>);
+
+impl StateStore for Arrival {
+    type Key = Probe;
+
+    fn measure_and_replace<T, F, E>(&self, probe: &Probe, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let mut seen = self.0.load(Ordering::Acquire);
+        loop {
+            let known = seen.min(probe.ceiling);
+            probe.arrival.set(known);
+            let next = match probe.ask {
+                Ask::GiveBack(nanos) => known.saturating_sub(nanos),
+                Ask::Peek | Ask::Spend => {
+                    let (outcome, next) = decide(NonZeroU64::new(known).map(|n| n.get().into()))?;
+                    if probe.ask == Ask::Peek {
+                        return Ok(outcome);
+                    }
+                    match self.swap(seen, next.as_u64()) {
+                        Ok(()) => {
+                            probe.arrival.set(next.as_u64());
+                            return Ok(outcome);
+                        }
+                        Err(now) => seen = now,
+                    }
+                    continue;
+                }
+            };
+            match self.swap(seen, next) {
+                // Nothing is owed, so this always allows.
+                Ok(()) => return decide(None).map(|(outcome, _)| outcome),
+                Err(now) => seen = now,
+            }
+        }
+    }
+}
+
+impl Arrival {
+    fn swap(&self, seen: u64, next: u64) -> Result<(), u64> {
+        self.0.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire).map(drop)
+    }
+}
+
+type Governor =
+    RateLimiter<Probe, Arrival, RequestClock, governor::middleware::NoOpMiddleware<Duration>>;
+
+/// One limit on one budget.
+#[derive(Debug)]
+pub struct Limiter {
+    rate: Rate,
+    governor: Governor,
+}
+
+impl Limiter {
+    /// `rate` on the budget whose state is `arrival`.
+    pub fn new(rate: Rate, arrival: Arrival) -> Self {
+        let interval = Duration::from_nanos(rate.interval_nanos());
+        let quota = Quota::with_period(interval)
+            .unwrap_or_else(|| Quota::per_second(rate.burst))
+            .allow_burst(rate.burst);
+        // Arrival times count from the clock's zero, so that limiters of different age can share one.
+        READING.set(Duration::ZERO);
+        Self { rate, governor: RateLimiter::new(quota, arrival, RequestClock) }
+    }
+
+    /// Its rate.
+    pub const fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    fn ask(&self, ask: Ask, now: Monotonic) -> (bool, Left) {
+        READING.set(Duration::from_nanos(now.0));
+        let interval = self.rate.interval_nanos();
+        let span = interval.saturating_mul(u64::from(self.rate.burst.get()));
+        let probe = Probe { ask, ceiling: now.0.saturating_add(span), arrival: Cell::new(0) };
+        let allowed = self.governor.check_key(&probe).is_ok();
+        let ahead = probe.arrival.get().saturating_sub(now.0);
+        let free = span.saturating_sub(ahead);
+        let left = Left {
+            calls: free / interval,
+            full_in: ahead.div_ceil(NANOS),
+            next_in: interval.saturating_sub(free).div_ceil(NANOS),
+        };
+        (allowed, left)
+    }
+
+    /// Whether a call is possible now, without spending.
+    pub fn peek(&self, now: Monotonic) -> Result<Left, Left> {
+        self.turn(Ask::Peek, now)
+    }
+
+    /// Spends a call, if one is possible.
+    pub fn spend(&self, now: Monotonic) -> Result<Left, Left> {
+        self.turn(Ask::Spend, now)
+    }
+
+    fn turn(&self, ask: Ask, now: Monotonic) -> Result<Left, Left> {
+        let (allowed, left) = self.ask(ask, now);
+        if allowed { Ok(left) } else { Err(left) }
+    }
+
+    fn give_back(&self, now: Monotonic) {
+        self.ask(Ask::GiveBack(self.rate.interval_nanos()), now);
+    }
+}
+
+const NANOS: u64 = 1_000_000_000;
+
+/// What is left of a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Calls possible now.
+    pub calls: u64,
+    /// Whole seconds until it is full, rounded up.
+    pub full_in: u64,
+    /// Whole seconds until one call is possible, rounded up; 0 if one is.
+    pub next_in: u64,
+}
+
+/// What is left of the limits that a call has drawn on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowance {
+    /// The credential's own.
+    pub own: Option<(Rate, Left)>,
+    /// The one that all credentials of the owner share.
+    pub shared: Option<(Rate, Left)>,
+}
+
+impl Allowance {
+    /// The limit with the least left; the own one if both have as much.
+    pub fn tightest(&self) -> Option<(SpentLimit, Rate, Left)> {
+        let own = self.own.map(|(rate, left)| (SpentLimit::Own, rate, left));
+        let shared = self.shared.map(|(rate, left)| (SpentLimit::Shared, rate, left));
+        match (own, shared) {
+            (Some(own), Some(shared)) if shared.2.calls < own.2.calls => Some(shared),
+            (Some(own), _) => Some(own),
+            (None, shared) => shared,
+        }
+    }
+}
+
+/// The limits of one credential: its own and the owner's. Held by what is cached, so that a call costs no look-up.
+#[derive(Debug, Default)]
+pub struct Limiters {
+    own: Option<Limiter>,
+    shared: Option<Limiter>,
+}
+
+/// A limit is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// Which.
+    pub limit: SpentLimit,
+    /// Its rate.
+    pub rate: Rate,
+    /// What is left: nothing, and for how long.
+    pub left: Left,
+}
+
+impl Limiters {
+    /// Spends one call of both limits if both allow one, the narrower first.
+    ///
+    /// # Errors
+    /// The first that is spent; then neither has paid.
+    pub fn spend(&self, now: Monotonic) -> Result<Allowance, (Spent, Allowance)> {
+        let mut allowance = Allowance::default();
+        // One atomic each where there is room, which is nearly always.
+        for (limit, limiter) in self.each() {
+            let peeked = limiter.peek(now);
+            allowance.note(limit, limiter.rate, peeked.unwrap_or_else(|left| left));
+            if let Err(left) = peeked {
+                return Err((Spent { limit, rate: limiter.rate, left }, self.look(now)));
+            }
+        }
+        let mut paid: Option<&Limiter> = None;
+        for (limit, limiter) in self.each() {
+            match limiter.spend(now) {
+                Ok(left) => allowance.note(limit, limiter.rate, left),
+                Err(left) => {
+                    // Another call was faster between the look and the payment.
+                    if let Some(paid) = paid {
+                        paid.give_back(now);
+                    }
+                    return Err((Spent { limit, rate: limiter.rate, left }, self.look(now)));
+                }
+            }
+            paid = Some(limiter);
+        }
+        Ok(allowance)
+    }
+
+    fn look(&self, now: Monotonic) -> Allowance {
+        let mut allowance = Allowance::default();
+        for (limit, limiter) in self.each() {
+            allowance.note(limit, limiter.rate, limiter.peek(now).unwrap_or_else(|left| left));
+        }
+        allowance
+    }
+
+    fn each(&self) -> impl Iterator<Item = (SpentLimit, &Limiter)> {
+        let own = self.own.iter().map(|limiter| (SpentLimit::Own, limiter));
+        own.chain(self.shared.iter().map(|limiter| (SpentLimit::Shared, limiter)))
+    }
+}
+
+impl Allowance {
+    fn note(&mut self, limit: SpentLimit, rate: Rate, left: Left) {
+        match limit {
+            SpentLimit::Own => self.own = Some((rate, left)),
+            SpentLimit::Shared => self.shared = Some((rate, left)),
+            SpentLimit::Address => {}
+        }
+    }
+}
+
+/// All budgets by id and environment. They outlive what is cached, and go when they are full again and nobody holds
+/// them.
+#[derive(Debug, Default)]
+pub struct Budgets(Mutex<HashMap<(EntityId, Environment), Arrival>>);
+
+impl Budgets {
+    /// The limiters of a credential that draws on `budgets`.
+    pub fn limiters(&self, budgets: &keyway_core::facts::Budgets, environment: Environment) -> Limiters {
+        let mut known = self.0.lock();
+        let mut limiter = |id: EntityId, limit: Limit| {
+            let rate = limit.rate()?;
+            Some(Limiter::new(rate, known.entry((id, environment)).or_default().clone()))
+        };
+        let own = limiter(budgets.root, budgets.own);
+        let shared = budgets.owner.and_then(|owner| limiter(owner.entity(), budgets.shared));
+        Limiters { own, shared }
+    }
+
+    /// Drops what is full again and held by nobody.
+    pub fn prune(&self, now: Monotonic) {
+        let held = |state: &Arc<AtomicU64>| Arc::strong_count(state) > 1;
+        self.0.lock().retain(|_, Arrival(state)| held(state) || state.load(Ordering::Acquire) > now.0);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! Asking: the source for keys and opaque tokens, the signature for JWTs. Answers facts, or why there are none.
+
+use std::sync::Arc;
+
+use keyway_core::facts::{Facts, State};
+use keyway_core::ids::EntityId;
+use keyway_core::jwt::{self, JwtError, VerificationKeys};
+use keyway_core::refusal::{Check, Refusal};
+use keyway_core::source::{CredentialSource, Pending, Presented, SourceError};
+use smallvec::SmallVec;
+
+use crate::entry::{Issued, ended_by};
+use crate::extract::Form;
+use crate::freshness::{Ended, Freshness};
+use crate::settings::Settings;
+
+/// Why nothing was learnt.
+pub(crate) enum NotLearnt {
+    /// The source says that there is no such credential. Remembered for a moment.
+    Unknown,
+    /// The credential itself says that it is none of ours. Cheap to find out again.
+    Refused(Refusal),
+    /// The source did not say.
+    Failed,
+}
+
+/// Whom to ask.
+pub(crate) struct LookUp<'a> {
+    pub(crate) source: &'a dyn CredentialSource,
+    pub(crate) freshness: &'a Freshness,
+    pub(crate) settings: &'a Settings,
+    pub(crate) keys: Option<Arc<VerificationKeys>>,
+    /// Whether the feed was seen lately.
+    pub(crate) current: bool,
+}
+
+impl LookUp<'_> {
+    /// Asks. Whatever the answer is good as of must have been read before.
+    pub(crate) async fn ask(&self, form: Form, presented: Presented<'_>) -> Result<Facts, NotLearnt> {
+        let found = match form {
+            Form::ApiKey => self.in_time(self.source.api_key(presented)).await?,
+            Form::AccessToken => self.in_time(self.source.access_token(presented)).await?,
+            Form::Jwt => return self.jwt(presented).await,
+        };
+        found.ok_or(NotLearnt::Unknown)
+    }
+
+    async fn jwt(&self, presented: Presented<'_>) -> Result<Facts, NotLearnt> {
+        let keys = self.keys.as_deref().ok_or(NotLearnt::Failed)?;
+        let Issued { mut facts, position } =
+            verify(presented.plain, keys, &self.settings.issuer).map_err(NotLearnt::Refused)?;
+        let known = if self.current { self.freshness.ended(ended_by(&facts), position) } else { Ended::Unknown };
+        let ended = match known {
+            Ended::Yes => true,
+            Ended::No => false,
+            Ended::Unknown => {
+                let ids: SmallVec<[EntityId; 8]> = ended_by(&facts).collect();
+                self.in_time(self.source.jwt_ended(presented, &ids, position)).await?
+            }
+        };
+        if ended {
+            facts.state = State::Revoked;
+        }
+        Ok(facts)
+    }
+
+    async fn in_time<T>(&self, answer: Pending<'_, T>) -> Result<T, NotLearnt> {
+        let answer = tokio::time::timeout(self.settings.look_up_deadline.to_std(), answer)
+            .await
+            .unwrap_or_else(|_| Err(SourceError::Unavailable("no answer in time".into())));
+        answer.map_err(|error| {
+            tracing::warn!(%error, "a credential could not be looked up");
+            NotLearnt::Failed
+        })
+    }
+}
+
+/// Verifies a JWT, and says which check it fails.
+pub(crate) fn verify(token: &str, keys: &VerificationKeys, issuer: &str) -> Result<Issued, Refusal> {
+    match jwt::verify(token, keys, issuer) {
+        Ok(verified) => Ok(Issued { facts: verified.facts, position: verified.position }),
+        Err(error) => Err(Refusal::InvalidCredential(match error {
+            JwtError::Malformed | JwtError::WrongType => Check::Parsed,
+            JwtError::UnknownKey | JwtError::BadSignature => Check::Signature,
+            JwtError::WrongIssuer => Check::IssuerAndAudience,
+        })),
+    }
+}

@@ -1,0 +1,269 @@
+//! Refusals as they are sent: `application/problem+json` (RFC 9457) and `WWW-Authenticate` (RFC 6750 §3).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use keyway_core::ids::RequestId;
+use keyway_core::refusal::{Check, Refusal};
+use serde::Serialize;
+
+use crate::limit::Allowance;
+use crate::settings::Settings;
+
+/// The media type of a problem document.
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
+/// An error as an API answers it. `code` is stable; clients may branch on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    title: Cow<'static, str>,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<Cow<'static, str>>,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<Check>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<Cow<'static, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    errors: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<RequestId>,
+    #[serde(skip)]
+    challenge: Option<String>,
+    #[serde(skip)]
+    retry_after: Option<u64>,
+}
+
+impl Problem {
+    /// A problem of an API's own. `title` is one short sentence.
+    pub fn new(status: u16, code: &'static str, title: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind: format!("urn:keyway:problem:{code}"),
+            title: title.into(),
+            status,
+            detail: None,
+            code,
+            check: None,
+            remedy: None,
+            scope: None,
+            errors: BTreeMap::new(),
+            request_id: None,
+            challenge: None,
+            retry_after: None,
+        }
+    }
+
+    /// What a guard refuses with.
+    pub fn of(refusal: &Refusal, settings: &Settings) -> Self {
+        let mut problem = Self::new(refusal.status(), refusal.code(), refusal.title())
+            .detail(detail(refusal))
+            .remedy(refusal.remedy());
+        problem.check = Some(refusal.check());
+        if let Refusal::InsufficientScope { required, .. } = refusal {
+            problem.scope = Some(required.clone());
+        }
+        problem.challenge = challenge(refusal, settings);
+        problem.retry_after = refusal.retry_after();
+        problem
+    }
+
+    /// What happened this time.
+    #[must_use]
+    pub fn detail(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.detail = Some(text.into());
+        self
+    }
+    /// What would mend it.
+    #[must_use]
+    pub fn remedy(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.remedy = Some(text.into());
+        self
+    }
+    /// What is wrong with one field of the request.
+    #[must_use]
+    pub fn field(mut self, name: impl Into<String>, message: impl Into<String>) -> Self {
+        self.errors.insert(name.into(), message.into());
+        self
+    }
+    /// Whole seconds after which another try makes sense: `Retry-After`.
+    #[must_use]
+    pub const fn retry_after_seconds(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+    /// The request that it answers.
+    #[must_use]
+    pub const fn request(mut self, id: RequestId) -> Self {
+        self.request_id = Some(id);
+        self
+    }
+    /// The HTTP status.
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+    /// Its stable code.
+    pub const fn code(&self) -> &'static str {
+        self.code
+    }
+    /// Whether it says which request it answers.
+    pub const fn has_request(&self) -> bool {
+        self.request_id.is_some()
+    }
+    /// The value of `WWW-Authenticate`, where there is one.
+    pub fn challenge(&self) -> Option<&str> {
+        self.challenge.as_deref()
+    }
+    /// The value of `Retry-After`, where there is one.
+    pub const fn retry_after(&self) -> Option<u64> {
+        self.retry_after
+    }
+    /// The document.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// RFC 6750 §3: the challenge; no error code where the call carried no credential at all.
+fn challenge(refusal: &Refusal, settings: &Settings) -> Option<String> {
+    let error = refusal.bearer_error();
+    if error.is_none() && refusal.status() != 401 {
+        return None;
+    }
+    let mut text = format!("Bearer realm=\"{}\"", settings.audience);
+    if let Some(error) = error {
+        // Titles hold neither quotes nor backslashes.
+        let _ = write!(text, ", error=\"{error}\", error_description=\"{}\"", refusal.title());
+    }
+    if let Refusal::InsufficientScope { required, .. } = refusal {
+        let _ = write!(text, ", scope=\"{required}\"");
+    }
+    if let Some(metadata) = &settings.resource_metadata {
+        // RFC 9728 §5.1
+        let _ = write!(text, ", resource_metadata=\"{metadata}\"");
+    }
+    Some(text)
+}
+
+fn detail(refusal: &Refusal) -> Cow<'static, str> {
+    match refusal {
+        Refusal::MissingCredential => "Neither an Authorization header nor an X-API-Key header was sent.".into(),
+        Refusal::SeveralCredentials => {
+            "Authorization and X-API-Key were both sent, or one of them more than once.".into()
+        }
+        Refusal::CredentialInQuery => "Addresses are logged and shared, so a credential in one is not accepted.".into(),
+        Refusal::UnsupportedScheme => "Only the scheme Bearer is accepted here.".into(),
+        Refusal::InvalidCredential(check) => match check {
+            Check::Parsed => "It does not have the form of a credential for this API.",
+            Check::Checksum => "Its checksum does not fit the rest of it.",
+            Check::Signature => "It is not signed by a key of this issuer.",
+            Check::IssuerAndAudience => "It is from another issuer.",
+            _ => "It is not known.",
+        }
+        .into(),
+        Refusal::WrongAudience => "Its audience is another API than this one.".into(),
+        Refusal::Revoked => "It, or something that it descends from, was taken back.".into(),
+        Refusal::Disabled => "It, or something that it descends from, is switched off.".into(),
+        Refusal::OwnerSuspended => "Nothing of a suspended owner works.".into(),
+        Refusal::Expired => "Its time is over.".into(),
+        Refusal::NotYetValid => "Its time has not begun.".into(),
+        Refusal::AddressNotAllowed => "Its list of networks does not contain the address of this call.".into(),
+        Refusal::LimitExceeded { rate, .. } => format!("The limit of {rate} is spent.").into(),
+        Refusal::InsufficientScope { required, missing } => {
+            format!("This route needs {required}; {missing} is missing.").into()
+        }
+        Refusal::CannotTell { .. } => "The look-up failed. This says nothing about the credential.".into(),
+    }
+}
+
+/// The values of the limit headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitHeaders {
+    /// `RateLimit-Policy`: every limit that the call drew on.
+    pub policy: String,
+    /// `RateLimit`: the one with the least left.
+    pub state: String,
+    /// `RateLimit-Limit`: its burst.
+    pub limit: u64,
+    /// `RateLimit-Remaining`: calls possible now.
+    pub remaining: u64,
+    /// `RateLimit-Reset`: seconds until it is full.
+    pub reset: u64,
+}
+
+impl LimitHeaders {
+    /// `None` where no limit holds.
+    pub fn of(allowance: &Allowance) -> Option<Self> {
+        let (tightest, rate, left) = allowance.tightest()?;
+        let own = allowance.own.map(|(rate, _)| ("credential", rate));
+        let shared = allowance.shared.map(|(rate, _)| ("owner", rate));
+        let mut policy = String::with_capacity(64);
+        for (name, rate) in own.into_iter().chain(shared) {
+            let between = if policy.is_empty() { "" } else { ", " };
+            let _ = write!(policy, "{between}\"{name}\";q={};w={}", rate.burst, rate.window_seconds());
+        }
+        let name = match tightest {
+            keyway_core::refusal::SpentLimit::Own => "credential",
+            keyway_core::refusal::SpentLimit::Shared => "owner",
+            keyway_core::refusal::SpentLimit::Address => return None,
+        };
+        Some(Self {
+            policy,
+            state: format!("\"{name}\";r={};t={}", left.calls, left.full_in),
+            limit: u64::from(rate.burst.get()),
+            remaining: left.calls,
+            reset: left.full_in,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        let mut settings = Settings::new("http://api.example".parse().unwrap(), "http://portal.example");
+        settings.resource_metadata = Some("http://api.example/.well-known/oauth-protected-resource".into());
+        settings
+    }
+
+    #[test]
+    fn a_call_without_credential_is_told_where_to_get_one() {
+        let problem = Problem::of(&Refusal::MissingCredential, &settings());
+        assert_eq!(
+            problem.challenge(),
+            Some(
+                "Bearer realm=\"http://api.example\", \
+                 resource_metadata=\"http://api.example/.well-known/oauth-protected-resource\""
+            )
+        );
+        assert_eq!(problem.status(), 401);
+    }
+
+    #[test]
+    fn a_missing_scope_is_named_in_header_and_body() {
+        let refusal =
+            Refusal::InsufficientScope { required: "notes:write".into(), missing: "notes:write".into() };
+        let problem = Problem::of(&refusal, &settings());
+        let challenge = problem.challenge().unwrap();
+        assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
+        assert!(challenge.contains("scope=\"notes:write\""), "{challenge}");
+        let body: serde_json::Value = serde_json::from_str(&problem.to_json()).unwrap();
+        assert_eq!(body["type"], "urn:keyway:problem:insufficient_scope");
+        assert_eq!(body["check"], "scope");
+        assert_eq!(body["scope"], "notes:write");
+    }
+
+    #[test]
+    fn a_limit_or_a_failed_look_up_challenges_nobody() {
+        let refusal = Refusal::CannotTell { retry_after: 1 };
+        assert_eq!(Problem::of(&refusal, &settings()).challenge(), None);
+        assert_eq!(Problem::of(&refusal, &settings()).retry_after(), Some(1));
+        assert_eq!(Problem::of(&Refusal::AddressNotAllowed, &settings()).challenge(), None);
+    }
+}
