@@ -115,8 +115,8 @@ impl Recorder {
                 entry.usage.used(verdict.arrived().wall, verdict.address());
             }
         }
-        let recognised = verdict.entry().is_some();
-        if !(recognised && refusal.is_some()) && !self.take_share() {
+        let always = verdict.entry().is_some() && refusal.is_some();
+        if !always && !self.take_share() {
             return;
         }
         let record = self.line(verdict, call, refusal, (route, latency_us));

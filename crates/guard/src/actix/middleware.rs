@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, HeaderValue};
 use actix_web::{Error, HttpMessage as _};
 use keyway_core::refusal::Refusal;
 use smallvec::SmallVec;
@@ -99,8 +99,8 @@ fn parts<'a>(request: &'a ServiceRequest, guard: &Guard, arrival: Arrival) -> Re
     };
     let peer = request.peer_addr().map(|peer| peer.ip());
     RequestParts {
-        authorization: headers.get_all(AUTHORIZATION).map(|value| value.as_bytes()).collect(),
-        api_key: headers.get_all("x-api-key").map(|value| value.as_bytes()).collect(),
+        authorization: headers.get_all(AUTHORIZATION).map(HeaderValue::as_bytes).collect(),
+        api_key: headers.get_all("x-api-key").map(HeaderValue::as_bytes).collect(),
         query: request.query_string(),
         address: client_address(peer, forwarded.iter().copied(), trusted),
         request: arrival.request,
