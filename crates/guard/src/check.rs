@@ -150,7 +150,11 @@ impl Inner {
                     turn.fill(Arc::clone(&entry));
                     // Something that concerns it may have changed while it was looked up.
                     if entry.is_good(&self.freshness) {
-                        let by = if presented.form == Form::Jwt { CheckedBy::Signature } else { CheckedBy::LookUp };
+                        let by = if presented.form == Form::Jwt {
+                            CheckedBy::Signature
+                        } else {
+                            CheckedBy::LookUp
+                        };
                         return Ok((entry, by));
                     }
                 }

@@ -80,7 +80,11 @@ fn bearer(value: &[u8]) -> Result<&[u8], Refusal> {
     let value = value.trim_ascii();
     let end = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at_checked(end).unwrap_or((value, &[]));
-    if scheme.eq_ignore_ascii_case(b"bearer") { Ok(rest.trim_ascii()) } else { Err(Refusal::UnsupportedScheme) }
+    if scheme.eq_ignore_ascii_case(b"bearer") {
+        Ok(rest.trim_ascii())
+    } else {
+        Err(Refusal::UnsupportedScheme)
+    }
 }
 
 fn in_query(query: &str, shapes: &Shapes) -> bool {
@@ -175,7 +179,10 @@ mod tests {
     fn the_query_string_is_no_place_for_a_credential() {
         let key = secret(Kind::LiveKey);
         assert_eq!(with(&[], &[], &format!("a=1&api_key={key}")), Err(Refusal::CredentialInQuery));
-        assert_eq!(with(&[&format!("Bearer {key}")], &[], "access_token=a.b.c"), Err(Refusal::CredentialInQuery));
+        assert_eq!(
+            with(&[&format!("Bearer {key}")], &[], "access_token=a.b.c"),
+            Err(Refusal::CredentialInQuery)
+        );
         assert_eq!(with(&[], &[], "key=colour"), Err(Refusal::MissingCredential));
     }
 
@@ -198,7 +205,9 @@ mod tests {
     fn forwarded_addresses_count_from_trusted_proxies_alone() {
         let trusted: AddressList = "10.0.0.0/8".parse().unwrap();
         let from = |peer: &str, forwarded: &[&str]| {
-            client_address(Some(peer.parse().unwrap()), forwarded.iter().copied(), &trusted).unwrap().to_string()
+            client_address(Some(peer.parse().unwrap()), forwarded.iter().copied(), &trusted)
+                .unwrap()
+                .to_string()
         };
         assert_eq!(from("192.0.2.1", &["203.0.113.9"]), "192.0.2.1");
         assert_eq!(from("10.0.0.1", &["203.0.113.9"]), "203.0.113.9");

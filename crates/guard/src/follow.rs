@@ -62,9 +62,8 @@ impl Follower {
     /// head was seen lately. Two loads in the usual case.
     pub(crate) async fn keep_up(&self, now: keyway_core::clock::Monotonic) -> bool {
         let wanted = self.source.head();
-        let good = |now| {
-            self.freshness.position() >= wanted && self.freshness.is_current(now, self.max_staleness)
-        };
+        let good =
+            |now| self.freshness.position() >= wanted && self.freshness.is_current(now, self.max_staleness);
         if good(now) {
             return true;
         }

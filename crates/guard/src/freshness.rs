@@ -106,7 +106,8 @@ impl Freshness {
             return true;
         }
         let view = self.view.read();
-        if known < view.floor || ids.into_iter().any(|id| view.recent.get(&id).is_some_and(|at| *at > known)) {
+        if known < view.floor || ids.into_iter().any(|id| view.recent.get(&id).is_some_and(|at| *at > known))
+        {
             return false;
         }
         // Under the lock the tick stands still.
@@ -156,7 +157,8 @@ impl Freshness {
     pub(crate) fn start_over(&self, snapshot: &FeedSnapshot, asked_at: Monotonic) {
         let mut view = self.view.write();
         let tick = self.tick.load(Ordering::Acquire) + 1;
-        *view = View { epoch: Some(snapshot.at.epoch.clone()), floor: tick, complete: true, ..View::default() };
+        *view =
+            View { epoch: Some(snapshot.at.epoch.clone()), floor: tick, complete: true, ..View::default() };
         for change in &snapshot.ended {
             view.end(change, self.max_ended);
         }

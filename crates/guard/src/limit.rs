@@ -111,8 +111,7 @@ impl Arrival {
     }
 }
 
-type Governor =
-    RateLimiter<Probe, Arrival, RequestClock, governor::middleware::NoOpMiddleware<Duration>>;
+type Governor = RateLimiter<Probe, Arrival, RequestClock, governor::middleware::NoOpMiddleware<Duration>>;
 
 /// One limit on one budget.
 #[derive(Debug)]

@@ -49,7 +49,8 @@ impl LookUp<'_> {
         let keys = self.keys.as_deref().ok_or(NotLearnt::Failed)?;
         let Issued { mut facts, position } =
             verify(presented.plain, keys, &self.settings.issuer).map_err(NotLearnt::Refused)?;
-        let known = if self.current { self.freshness.ended(ended_by(&facts), position) } else { Ended::Unknown };
+        let known =
+            if self.current { self.freshness.ended(ended_by(&facts), position) } else { Ended::Unknown };
         let ended = match known {
             Ended::Yes => true,
             Ended::No => false,

@@ -152,11 +152,15 @@ fn challenge(refusal: &Refusal, settings: &Settings) -> Option<String> {
 
 fn detail(refusal: &Refusal) -> Cow<'static, str> {
     match refusal {
-        Refusal::MissingCredential => "Neither an Authorization header nor an X-API-Key header was sent.".into(),
+        Refusal::MissingCredential => {
+            "Neither an Authorization header nor an X-API-Key header was sent.".into()
+        }
         Refusal::SeveralCredentials => {
             "Authorization and X-API-Key were both sent, or one of them more than once.".into()
         }
-        Refusal::CredentialInQuery => "Addresses are logged and shared, so a credential in one is not accepted.".into(),
+        Refusal::CredentialInQuery => {
+            "Addresses are logged and shared, so a credential in one is not accepted.".into()
+        }
         Refusal::UnsupportedScheme => "Only the scheme Bearer is accepted here.".into(),
         Refusal::InvalidCredential(check) => match check {
             Check::Parsed => "It does not have the form of a credential for this API.",
@@ -172,7 +176,9 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::OwnerSuspended => "Nothing of a suspended owner works.".into(),
         Refusal::Expired => "Its time is over.".into(),
         Refusal::NotYetValid => "Its time has not begun.".into(),
-        Refusal::AddressNotAllowed => "Its list of networks does not contain the address of this call.".into(),
+        Refusal::AddressNotAllowed => {
+            "Its list of networks does not contain the address of this call.".into()
+        }
         Refusal::LimitExceeded { rate, .. } => format!("The limit of {rate} is spent.").into(),
         Refusal::InsufficientScope { required, missing } => {
             format!("This route needs {required}; {missing} is missing.").into()

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use keyway_core::Random;
 use keyway_core::audience::Audience;
 use keyway_core::clock::{Clock, Duration};
 use keyway_core::facts::Facts;
@@ -12,7 +13,6 @@ use keyway_core::ids::{BatchId, EntityId};
 use keyway_core::record::{MAX_ROUTE_LEN, Outcome, Record, RecordBatch};
 use keyway_core::refusal::Refusal;
 use keyway_core::source::RecordSink;
-use keyway_core::Random;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -165,7 +165,10 @@ impl Recorder {
         let mut waiting = self.waiting.lock().await;
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
-            tracing::warn!(dropped, "more calls were to be written down than can wait; they are counted all the same");
+            tracing::warn!(
+                dropped,
+                "more calls were to be written down than can wait; they are counted all the same"
+            );
         }
         if waiting.batch.is_none() {
             self.collect(&mut waiting);
@@ -231,4 +234,3 @@ fn outcome(refusal: Option<&Refusal>, status: u16) -> Outcome {
         Some(_) => Outcome::Unauthenticated,
     }
 }
-

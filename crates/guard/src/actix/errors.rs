@@ -45,7 +45,8 @@ fn raise(problem: Problem) -> Error {
 }
 
 fn too_large(limit: usize) -> Problem {
-    Problem::new(413, "body_too_large", "The body is too large").detail(format!("At most {limit} bytes are read."))
+    Problem::new(413, "body_too_large", "The body is too large")
+        .detail(format!("At most {limit} bytes are read."))
 }
 
 fn invalid(title: &'static str, detail: String) -> Problem {
@@ -61,7 +62,8 @@ fn json(error: &JsonPayloadError) -> Problem {
             Problem::new(415, "unsupported_media_type", "The body must be application/json")
         }
         JsonPayloadError::Deserialize(error) if error.is_data() => {
-            Problem::new(422, "invalid_body", "The body does not have the expected form").detail(error.to_string())
+            Problem::new(422, "invalid_body", "The body does not have the expected form")
+                .detail(error.to_string())
         }
         JsonPayloadError::Deserialize(error) => invalid("The body is not JSON", error.to_string()),
         JsonPayloadError::Payload(PayloadError::Overflow) => too_large(MAX_BODY),

@@ -135,7 +135,10 @@ where
     if declared || answer.status().as_u16() >= 400 {
         return Ok(answer);
     }
-    tracing::error!(route = answer.request().match_pattern(), "this route does not say which scopes it needs");
+    tracing::error!(
+        route = answer.request().match_pattern(),
+        "this route does not say which scopes it needs"
+    );
     let problem = Problem::new(500, "route_undeclared", "This route does not say which scopes it needs");
     let (request, _) = answer.into_parts();
     Ok(ServiceResponse::new(request, response(problem)))

@@ -87,7 +87,8 @@ impl Rule {
             Self::Scopes(list) => list,
         };
         let extensions = request.extensions();
-        let (Some(verdict), Some(guard)) = (extensions.get::<Rc<Verdict>>(), extensions.get::<Guard>()) else {
+        let (Some(verdict), Some(guard)) = (extensions.get::<Rc<Verdict>>(), extensions.get::<Guard>())
+        else {
             return Err(Obstacle::Unguarded);
         };
         verdict.require(needed).map_err(|refusal| Obstacle::Refused(guard.clone(), refusal))
