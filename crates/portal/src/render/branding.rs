@@ -57,7 +57,8 @@ pub struct InvalidAccent;
 impl FromStr for Accent {
     type Err = InvalidAccent;
     fn from_str(text: &str) -> Result<Self, InvalidAccent> {
-        let digits = text.strip_prefix('#').filter(|d| d.len() == 6 && d.bytes().all(|b| b.is_ascii_hexdigit()));
+        let digits =
+            text.strip_prefix('#').filter(|d| d.len() == 6 && d.bytes().all(|b| b.is_ascii_hexdigit()));
         let all = u32::from_str_radix(digits.ok_or(InvalidAccent)?, 16).map_err(|_| InvalidAccent)?;
         let [_, r, g, b] = all.to_be_bytes();
         Ok(Self([r, g, b]))

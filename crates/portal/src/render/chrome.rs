@@ -93,7 +93,8 @@ const NAVIGATION: &[(&str, &str, &str, &str)] = &[
 ];
 
 fn navigation(path: &str) -> Vec<NavItem> {
-    let within = |under: &str| path == under || path.strip_prefix(under).is_some_and(|rest| rest.starts_with('/'));
+    let within =
+        |under: &str| path == under || path.strip_prefix(under).is_some_and(|rest| rest.starts_with('/'));
     let item = |&(label, href, icon, under)| NavItem { label, href, icon, current: within(under) };
     NAVIGATION.iter().map(item).collect()
 }

@@ -41,13 +41,19 @@ pub struct StaticFile {
     pub immutable: bool,
 }
 
+/// A path relative to its part of the web files, with `/`, and the content.
+type Named = (String, Cow<'static, [u8]>);
+
 /// All static files by their plain names.
 pub(super) struct Files(BTreeMap<String, StaticFile>);
 
 impl Files {
     pub(super) fn load(source: &Source, branding: &Branding) -> Result<Self, RenderError> {
-        let mut files: BTreeMap<_, _> =
-            source.bytes("static")?.into_iter().map(|(name, bytes)| (name.clone(), file(&name, bytes))).collect();
+        let mut files: BTreeMap<_, _> = source
+            .bytes("static")?
+            .into_iter()
+            .map(|(name, bytes)| (name.clone(), file(&name, bytes)))
+            .collect();
         // The accent is a setting; a style sheet of its own keeps inline styles out of every page.
         let brand = Cow::Owned(branding.style_sheet().into_bytes());
         files.insert("brand.css".to_owned(), file("brand.css", brand));
@@ -95,8 +101,8 @@ fn content_type(name: &str) -> &'static str {
 }
 
 impl Source {
-    /// Every file of a sub-folder: path relative to it, with `/`, and content.
-    fn bytes(&self, part: &'static str) -> Result<Vec<(String, Cow<'static, [u8]>)>, RenderError> {
+    /// Every file of a sub-folder.
+    fn bytes(&self, part: &'static str) -> Result<Vec<Named>, RenderError> {
         match (self, part) {
             (Self::Folder(root), _) => {
                 let mut found = Vec::new();
@@ -110,7 +116,7 @@ impl Source {
 
     /// The same as text.
     pub(super) fn texts(&self, part: &'static str) -> Result<Vec<(String, String)>, RenderError> {
-        let text = |(name, bytes): (String, Cow<'static, [u8]>)| match String::from_utf8(bytes.into_owned()) {
+        let text = |(name, bytes): Named| match String::from_utf8(bytes.into_owned()) {
             Ok(text) => Ok((name, text)),
             Err(e) => Err(failed(Path::new(&name))(std::io::Error::new(std::io::ErrorKind::InvalidData, e))),
         };
@@ -121,7 +127,7 @@ impl Source {
 fn embedded(
     names: impl Iterator<Item = Cow<'static, str>>,
     get: impl Fn(&str) -> Option<EmbeddedFile>,
-) -> Vec<(String, Cow<'static, [u8]>)> {
+) -> Vec<Named> {
     names.filter_map(|name| get(&name).map(|found| (name.into_owned(), found.data))).collect()
 }
 
@@ -129,7 +135,7 @@ fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> RenderError + '_ {
     move |source| RenderError::Folder { path: path.to_owned(), source }
 }
 
-fn walk(folder: &Path, prefix: &str, found: &mut Vec<(String, Cow<'static, [u8]>)>) -> Result<(), RenderError> {
+fn walk(folder: &Path, prefix: &str, found: &mut Vec<Named>) -> Result<(), RenderError> {
     for entry in fs::read_dir(folder).map_err(failed(folder))? {
         let path = entry.map_err(failed(folder))?.path();
         let Some(name) = path.file_name().and_then(|n| n.to_str()).filter(|n| !n.starts_with('.')) else {

@@ -7,18 +7,20 @@ use tera::{Kwargs, State, Tera, TeraResult};
 
 /// Registers all of them. Times are microseconds since 1970 in UTC; spans are seconds.
 pub(super) fn register(tera: &mut Tera) {
-    tera.register_filter("relative_time", relative_time);
-    tera.register_filter("absolute_time", |at: i64, _: Kwargs, _: &State<'_>| utc(at, "%Y-%m-%d %H:%M:%S UTC"));
+    // `3 minutes ago`, `in 88 days`; the argument `now` is `chrome.now`.
+    tera.register_filter("relative_time", |at: i64, args: Kwargs, _: &State<'_>| {
+        TeraResult::Ok(relative(at, args.must_get("now")?))
+    });
+    tera.register_filter("absolute_time", |at: i64, _: Kwargs, _: &State<'_>| {
+        utc(at, "%Y-%m-%d %H:%M:%S UTC")
+    });
     tera.register_filter("date", |at: i64, _: Kwargs, _: &State<'_>| utc(at, "%-d %B %Y"));
-    tera.register_filter("rfc3339", |at: i64, _: Kwargs, _: &State<'_>| Timestamp::from_micros(at).to_rfc3339());
+    tera.register_filter("rfc3339", |at: i64, _: Kwargs, _: &State<'_>| {
+        Timestamp::from_micros(at).to_rfc3339()
+    });
     tera.register_filter("span", |seconds: i64, _: Kwargs, _: &State<'_>| span(seconds));
     tera.register_filter("urlencode", |text: &str, _: Kwargs, _: &State<'_>| urlencode(text));
     tera.register_filter("count", |n: i64, _: Kwargs, _: &State<'_>| count(n));
-}
-
-/// `3 minutes ago`, `in 88 days`; the argument `now` is `chrome.now`.
-fn relative_time(at: i64, args: Kwargs, _: &State<'_>) -> TeraResult<String> {
-    Ok(relative(at, args.must_get("now")?))
 }
 
 fn relative(at: i64, now: i64) -> String {
@@ -30,7 +32,7 @@ fn relative(at: i64, now: i64) -> String {
     }
 }
 
-/// The largest unit of which there are at least two, or one and nothing larger.
+/// In one unit, rounded to the nearest whole: a key made a moment ago for 90 days has 90 days left, not 89.
 fn span(seconds: i64) -> String {
     const UNITS: [(i64, &str); 5] =
         [(31_536_000, "year"), (2_592_000, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute")];
@@ -44,7 +46,7 @@ fn span(seconds: i64) -> String {
             _ => size,
         };
         if seconds >= from {
-            return named(seconds / size, unit);
+            return named((seconds + size / 2) / size, unit);
         }
     }
     named(seconds, "second")
@@ -97,8 +99,8 @@ mod tests {
         assert_eq!(at(-59), "59 seconds ago");
         assert_eq!(at(-60), "1 minute ago");
         assert_eq!(at(-3 * 3_600), "3 hours ago");
-        assert_eq!(at(90 * 86_400), "in 90 days");
-        assert_eq!(at(-200 * 86_400), "6 months ago");
+        assert_eq!(at(90 * 86_400 - 1), "in 90 days");
+        assert_eq!(at(-200 * 86_400), "7 months ago");
         assert_eq!(at(800 * 86_400), "in 2 years");
         relative(i64::MIN, i64::MAX);
     }
