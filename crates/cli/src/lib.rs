@@ -5,6 +5,8 @@
 //! | [`args`] | the command line's grammar |
 //! | [`config`] | settings from file, environment and flags, judged once |
 //! | [`telemetry`] [`output`] | log lines; results and errors |
+//! | [`home`] [`house`] | the data folder; the parts put together |
+//! | [`listeners`] [`servers`] [`tasks`] | sockets, servers, and what runs beside them |
 //! | [`commands`] | the commands, one file each |
 //!
 //! To add a command: its arguments in [`args`], a file in [`commands`], a line in [`commands::run`]. Rules and
@@ -14,6 +16,9 @@ pub mod args;
 pub mod commands;
 pub mod config;
 pub mod home;
+pub mod house;
 pub mod listeners;
 pub mod output;
+pub mod servers;
+pub mod tasks;
 pub mod telemetry;

@@ -43,6 +43,11 @@ pub fn say(text: &str) {
     drop(out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()));
 }
 
+/// Prints lines beside a result, where they do not mix with it.
+pub fn say_beside(text: &str) {
+    drop(writeln!(io::stderr(), "{text}"));
+}
+
 /// The whole chain of causes in one line.
 pub fn report(error: &anyhow::Error) {
     let mut line = String::new();

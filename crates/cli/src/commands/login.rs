@@ -250,7 +250,8 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_in_its_own_words() {
-        let query = "error=access_denied&error_description=The+user+said+no&state=s1&iss=http://localhost:8080";
+        let query =
+            "error=access_denied&error_description=The+user+said+no&state=s1&iss=http://localhost:8080";
         assert_eq!(read(query).unwrap_err().to_string(), "The user said no");
     }
 

@@ -26,7 +26,7 @@ pub fn run(which: &Which, common: &Common, output: Output) -> anyhow::Result<()>
             let config = super::load(common, Mode::Server)?;
             let checked = Checked {
                 ok: true,
-                public_url: config.public_url.clone(),
+                public_url: config.public_url.to_string(),
                 database: config.database.to_string(),
                 data_dir: config.data_dir.display().to_string(),
                 apis: config.catalogue.apis().iter().map(|api| api.audience.to_string()).collect(),

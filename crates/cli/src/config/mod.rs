@@ -16,15 +16,17 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
+use keyway_core::address::AddressList;
 use keyway_core::audience::{Access, Api, Catalogue, Grantable, ScopeDefinition};
 use keyway_core::credential::{Brand, Shapes};
 use keyway_core::secret::PlainSecret;
 use keyway_core::{Duration, scope::Scope};
+use keyway_portal::settings::{PublicUrl, SignUp, VerifyEmail};
 use keyway_store::DatabaseUrl;
 use url::Url;
 
 pub use layers::Sources;
-use sections::{SignUp, VerifyEmail, Written};
+use sections::Written;
 
 /// What the settings are for; a few defaults differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +49,7 @@ pub struct Config {
     /// Where the database is.
     pub database: DatabaseUrl,
     /// The portal's address as browsers see it, and the issuer; without a slash at the end.
-    pub public_url: String,
+    pub public_url: PublicUrl,
     /// Where the master key is kept.
     pub master_key_file: PathBuf,
     /// The mail server; none is the folder `mail` in the data folder.
@@ -58,6 +60,8 @@ pub struct Config {
     pub catalogue: Catalogue,
     /// The shapes of credentials.
     pub shapes: Shapes,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: AddressList,
     /// Who may make an account.
     pub sign_up: SignUp,
     /// What an unverified account may do.
@@ -103,8 +107,10 @@ impl Config {
             Mode::Dev | Mode::Command => (SignUp::Open, VerifyEmail::Never),
             Mode::Server => (SignUp::Closed, VerifyEmail::BeforeLiveKey),
         };
+        let networks: Vec<String> = written.guard.trusted_proxies.iter().map(ToString::to_string).collect();
         Ok(Self {
             mode,
+            trusted_proxies: networks.join(" ").parse().context("guard.trusted_proxies")?,
             data_dir: written.data_dir.clone(),
             database,
             public_url,
@@ -154,27 +160,13 @@ fn check_loopback(written: &Written) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn public_url(written: &Written) -> anyhow::Result<String> {
-    let Some(text) = &written.public_url else {
-        return Ok(format!("http://localhost:{}", written.portal_addr.port()));
-    };
-    let text = text.trim_end_matches('/');
-    let url = Url::parse(text).with_context(|| format!("public_url: {text:?} is not a URL"))?;
-    let host = url.host_str().unwrap_or_default();
-    let loopback = host == "localhost"
-        || host.ends_with(".localhost")
-        || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    if url.username() != "" || url.password().is_some() || !bare {
-        bail!("public_url is a scheme, a host and perhaps a port, nothing else");
+fn public_url(written: &Written) -> anyhow::Result<PublicUrl> {
+    let here = format!("http://localhost:{}", written.portal_addr.port());
+    let url: PublicUrl = written.public_url.as_ref().unwrap_or(&here).parse().context("public_url")?;
+    if !url.is_https() && !url.is_loopback() {
+        bail!("public_url begins with https:// (http:// for localhost alone)");
     }
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback => {}
-        _ => bail!("public_url begins with https:// (http:// for localhost alone)"),
-    }
-    // As a browser writes an origin: lower case, without the scheme's own port.
-    Ok(url.origin().ascii_serialization())
+    Ok(url)
 }
 
 fn catalogue(written: &Written, public_url: &str) -> anyhow::Result<Catalogue> {

@@ -7,7 +7,7 @@ use keyway_core::Duration;
 use keyway_core::audience::Api;
 use keyway_core::credential::ForeignFormat;
 use keyway_core::jwt::Algorithm;
-use keyway_core::rate::Limit;
+use keyway_portal::settings::{Limits, SignUp, VerifyEmail};
 use serde::Deserialize;
 
 use super::listen::{Listen, MaybeListen};
@@ -86,7 +86,6 @@ impl Default for Written {
 #[serde(default, deny_unknown_fields)]
 pub struct Branding {
     pub name: String,
-    pub logo: Option<PathBuf>,
     pub accent: Option<String>,
     pub support_url: Option<String>,
     pub terms_url: Option<String>,
@@ -97,7 +96,6 @@ impl Default for Branding {
     fn default() -> Self {
         Self {
             name: "Keyway".to_owned(),
-            logo: None,
             accent: None,
             support_url: None,
             terms_url: None,
@@ -114,28 +112,6 @@ pub struct Accounts {
     pub verify_email: Option<VerifyEmail>,
 }
 
-/// Who may make an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SignUp {
-    /// Everyone.
-    Open,
-    /// Those whom an operator makes one for.
-    Closed,
-}
-
-/// What an account may do before its address is verified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum VerifyEmail {
-    /// Nothing.
-    BeforeSignIn,
-    /// Look around.
-    BeforeLiveKey,
-    /// Everything.
-    Never,
-}
-
 /// `[guard]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -145,7 +121,7 @@ pub struct Guard {
     #[serde(deserialize_with = "span::deserialize")]
     pub max_staleness: Duration,
     pub cache_entries: usize,
-    pub record_accepted: Limit,
+    pub records_per_second: u32,
 }
 
 impl Default for Guard {
@@ -154,8 +130,8 @@ impl Default for Guard {
             trusted_proxies: Vec::new(),
             jwt_signature: JwtSignature::Cached,
             max_staleness: Duration::seconds(3),
-            cache_entries: 100_000,
-            record_accepted: at(50, Per::Second, 50),
+            cache_entries: 50_000,
+            records_per_second: 100,
         }
     }
 }
@@ -209,56 +185,6 @@ pub struct Credentials {
     pub earlier_brands: Vec<String>,
 }
 
-/// `[limits]`
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    pub credential: Limit,
-    pub owner: Limit,
-    pub app: Limit,
-    pub sign_in: Limit,
-    pub unknown_credentials: Limit,
-    pub authorize: Limit,
-    pub token: Limit,
-    pub introspect: Limit,
-    pub revoke: Limit,
-    pub userinfo: Limit,
-    pub par: Limit,
-    pub device: Limit,
-    pub register: Limit,
-}
-
-use keyway_core::rate::{Per, Rate};
-
-/// A limit known to be well-formed.
-const fn at(count: u32, per: Per, burst: u32) -> Limit {
-    use std::num::NonZeroU32;
-    let (Some(count), Some(burst)) = (NonZeroU32::new(count), NonZeroU32::new(burst)) else {
-        return Limit::Off;
-    };
-    Limit::At(Rate { count, per, burst })
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            credential: at(600, Per::Minute, 100),
-            owner: at(1_200, Per::Minute, 200),
-            app: at(600, Per::Minute, 100),
-            sign_in: at(10, Per::Minute, 10),
-            unknown_credentials: at(60, Per::Minute, 30),
-            authorize: at(60, Per::Minute, 20),
-            token: at(300, Per::Minute, 60),
-            introspect: at(6_000, Per::Minute, 1_000),
-            revoke: at(120, Per::Minute, 30),
-            userinfo: at(300, Per::Minute, 60),
-            par: at(60, Per::Minute, 20),
-            device: at(60, Per::Minute, 20),
-            register: at(10, Per::Hour, 5),
-        }
-    }
-}
-
 /// `[mail]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -292,7 +218,7 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Text, level: "info".to_owned() }
+        Self { format: LogFormat::Text, level: "info,actix_server=warn".to_owned() }
     }
 }
 

@@ -61,7 +61,7 @@ fn the_example_names_every_setting_with_its_default() {
 #[test]
 fn dev_needs_no_settings() {
     let config = load(&[], Mode::Dev).unwrap();
-    assert_eq!(config.public_url, "http://localhost:8080");
+    assert_eq!(config.public_url.as_str(), "http://localhost:8080");
     assert_eq!(config.database.to_string(), "sqlite://var/keyway.db");
     assert_eq!(config.sample_audience(), "http://localhost:8081");
     assert_eq!((config.sign_up, config.verify_email), (SignUp::Open, VerifyEmail::Never));
@@ -90,7 +90,7 @@ fn the_environment_reaches_into_sections() {
     assert_eq!(config.written.limits.sign_in, Limit::Off);
     assert_eq!(config.written.limits.credential.to_string(), "10/s burst=5");
     assert_eq!(config.written.oauth.refresh_repeat, Duration::ZERO);
-    assert_eq!(config.public_url, "http://localhost:9000");
+    assert_eq!(config.public_url.as_str(), "http://localhost:9000");
     assert_eq!(config.sample_audience(), "http://localhost:9001");
     assert_eq!(config.written.guard.trusted_proxies.len(), 1);
 }
@@ -133,7 +133,7 @@ fn flags_win_over_the_environment_and_the_environment_over_the_file() {
     };
     let config = Config::load(&sources, Mode::Server).unwrap();
     assert_eq!(config.data_dir, PathBuf::from("flag"));
-    assert_eq!(config.public_url, "https://environment.example");
+    assert_eq!(config.public_url.as_str(), "https://environment.example");
     assert_eq!(config.written.log.level, "warn");
     assert_eq!((config.sign_up, config.verify_email), (SignUp::Closed, VerifyEmail::BeforeLiveKey));
 }

@@ -1,0 +1,197 @@
+//! Puts the parts together: settings, clock, randomness, database and keys into a portal, guards and a sample API.
+//! Servers, commands and tests all get them here.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use keyway_core::clock::SystemClock;
+use keyway_core::facts::LimitDefaults;
+use keyway_core::random::OsRandom;
+use keyway_core::{Clock, Random};
+use keyway_portal::Portal;
+use keyway_portal::flows::{Act, clients};
+use keyway_portal::mail::MailBell;
+use keyway_portal::passwords::{PasswordCost, PasswordPool};
+use keyway_portal::render::{Branding, Renderer};
+use keyway_portal::settings::Settings;
+use keyway_portal::state::CookieSecrets;
+use keyway_store::seal::{self, MasterKey};
+use keyway_store::tables::audit::Actor;
+use keyway_store::{Store, StoreConfig, StoreError};
+
+use crate::config::{Config, Mode};
+use crate::home;
+
+/// What everything in a process is made of.
+#[derive(Clone)]
+pub struct House {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// The database.
+    pub store: Store,
+    /// Seals what must be read back.
+    pub master_key: MasterKey,
+}
+
+/// What may be made if it is missing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Missing {
+    /// A master key.
+    pub master_key: bool,
+    /// The database, and migrations that it lacks.
+    pub migrations: bool,
+}
+
+/// Threads that hash passwords, and how many passwords may wait for them.
+const PASSWORD_THREADS: usize = 2;
+const PASSWORD_QUEUE: usize = 64;
+
+impl House {
+    /// Opens what the settings name, with the machine's clock and randomness.
+    ///
+    /// # Errors
+    /// In one line: what is missing, out of date, or does not fit.
+    pub async fn open(config: Config, missing: Missing) -> anyhow::Result<Self> {
+        if missing.master_key || missing.migrations {
+            home::prepare(&config)?;
+        }
+        let random: Arc<dyn Random> = Arc::new(OsRandom);
+        let master_key = home::master_key(&config, missing.master_key, &*random)?;
+        if missing.migrations {
+            keyway_store::migrate(&config.database, &*random)?;
+        }
+        Self::with(config, Arc::new(SystemClock::new()), random, master_key).await
+    }
+
+    /// The same with a clock and randomness of the caller's; the database is migrated.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, or belongs to another master key.
+    pub async fn with(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        master_key: MasterKey,
+    ) -> anyhow::Result<Self> {
+        let store = Store::open(StoreConfig::new(config.database.clone()), Arc::clone(&clock))?;
+        seal::bind(&store, &master_key, &*random).await?;
+        let house = Self { config: Arc::new(config), clock, random, store, master_key };
+        house.furnish().await?;
+        Ok(house)
+    }
+
+    /// What every database has: the built-in owner and client. Two processes may do it at once; one of them finds
+    /// that the other was faster.
+    async fn furnish(&self) -> Result<(), StoreError> {
+        let mut again = true;
+        loop {
+            let act = self.act(Actor::system());
+            let catalogue = self.config.catalogue.clone();
+            let done = self.store.write(move |tx| clients::ensure_builtin(tx, &act, &catalogue)).await;
+            match done {
+                Err(StoreError::Conflict) if again => again = false,
+                done => return done,
+            }
+        }
+    }
+
+    /// An act of `actor` at this moment.
+    pub fn act(&self, actor: Actor) -> Act {
+        Act { now: self.clock.now(), random: Arc::clone(&self.random), actor, address: None }
+    }
+
+    /// An act of the operator at the terminal.
+    pub fn command(&self) -> Act {
+        self.act(Actor::command("command line"))
+    }
+
+    /// The portal, with its templates from `web_dir` if there is one.
+    ///
+    /// # Errors
+    /// When a setting of `[portal]` is none, or the templates do not load.
+    pub fn portal(&self, web_dir: Option<&Path>, cost: PasswordCost) -> anyhow::Result<Portal> {
+        let settings = self.portal_settings()?;
+        let renderer = match web_dir {
+            Some(folder) => Renderer::from_dir(folder, settings.branding.clone())?,
+            None => Renderer::embedded(settings.branding.clone())?,
+        };
+        Ok(Portal {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+            renderer,
+            catalogue: Arc::new(self.config.catalogue.clone()),
+            shapes: Arc::new(self.config.shapes.clone()),
+            settings,
+            passwords: PasswordPool::start(cost, PASSWORD_THREADS, PASSWORD_QUEUE, &*self.random)?,
+            secrets: CookieSecrets::derive(&self.master_key),
+            master_key: Arc::new(self.master_key.clone()),
+            mail_bell: MailBell::default(),
+        })
+    }
+
+    fn portal_settings(&self) -> anyhow::Result<Settings> {
+        let (config, written) = (&*self.config, &self.config.written);
+        let default = Branding::default();
+        let accent = match &written.portal.accent {
+            Some(text) => text.parse().context("portal.accent")?,
+            None => default.accent,
+        };
+        let name = written.portal.name.clone();
+        Ok(Settings {
+            public_url: config.public_url.clone(),
+            dev: config.mode == Mode::Dev,
+            limit_defaults: self.limit_defaults(),
+            limits: written.limits,
+            refresh_repeat: written.oauth.refresh_repeat,
+            verify_email: config.verify_email,
+            sign_up: config.sign_up,
+            mail_from: written.mail.from.clone().unwrap_or_else(|| sender(&name, config.public_url.host())),
+            branding: Branding {
+                name,
+                accent,
+                support_url: written.portal.support_url.clone(),
+                terms_url: written.portal.terms_url.clone(),
+                privacy_url: written.portal.privacy_url.clone(),
+            },
+            trusted_proxies: config.trusted_proxies.clone(),
+            data_dir: config.data_dir.clone(),
+        })
+    }
+
+    /// The limits of credentials where nothing else is said.
+    pub fn limit_defaults(&self) -> LimitDefaults {
+        self.config.written.limits.of_credentials()
+    }
+
+    /// Finishes what waits to be written.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+/// `Keyway <keyway@example.com>`, from the portal's name and host.
+fn sender(name: &str, host: &str) -> String {
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    // What a display name may hold without quotes (RFC 5322 §3.2.3), and nothing that breaks a header.
+    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == ' ').collect();
+    format!("{} <keyway@{host}>", name.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sender_is_made_from_the_portals_name_and_host() {
+        assert_eq!(
+            sender("Acme, \"Inc\"\r\n", "keys.acme.example:8443"),
+            "Acme Inc <keyway@keys.acme.example>"
+        );
+    }
+}

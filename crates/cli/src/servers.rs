@@ -1,0 +1,96 @@
+//! Running servers and what runs beside them, and ending all of it in order.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::ServiceConfig;
+use actix_web::{App, HttpServer};
+use tokio::task::JoinHandle;
+
+/// How long requests may take to end once a server was asked to.
+const PATIENCE_SECONDS: u64 = 5;
+
+/// Servers and tasks of this process.
+#[derive(Default)]
+pub struct Servers {
+    servers: Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Servers {
+    /// Serves what `configure` says on `listeners`, until [`Self::stop`].
+    ///
+    /// # Errors
+    /// When the sockets cannot be used.
+    pub fn serve<F>(
+        &mut self,
+        listeners: Vec<TcpListener>,
+        workers: usize,
+        configure: F,
+    ) -> std::io::Result<()>
+    where
+        F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    {
+        let mut server = HttpServer::new(move || App::new().configure(configure.clone()))
+            .workers(workers)
+            .disable_signals()
+            .shutdown_timeout(PATIENCE_SECONDS);
+        for listener in listeners {
+            server = server.listen(listener)?;
+        }
+        let running = server.run();
+        let handle = running.handle();
+        self.servers.push((handle, tokio::spawn(running)));
+        Ok(())
+    }
+
+    /// Runs `task` beside the servers; it may be dropped at any of its `await`s.
+    pub fn beside(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.push(tokio::spawn(task));
+    }
+
+    /// Stops accepting, finishes what is under way, and ends the tasks.
+    pub async fn stop(self) {
+        let stopping: Vec<_> =
+            self.servers.iter().map(|(handle, _)| tokio::spawn(handle.stop(true))).collect();
+        for stopped in stopping {
+            drop(stopped.await);
+        }
+        for (_, server) in self.servers {
+            match server.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "a server ended with an error"),
+                Err(error) => tracing::error!(%error, "a server ended in a panic"),
+            }
+        }
+        for task in self.tasks {
+            task.abort();
+            drop(tokio::time::timeout(Duration::from_secs(1), task).await);
+        }
+    }
+}
+
+/// Waits for SIGTERM or SIGINT.
+///
+/// # Errors
+/// When signals cannot be listened for.
+#[cfg(unix)]
+pub async fn asked_to_stop() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Waits for Ctrl-C.
+///
+/// # Errors
+/// When signals cannot be listened for.
+#[cfg(not(unix))]
+pub async fn asked_to_stop() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}

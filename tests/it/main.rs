@@ -1,0 +1,5 @@
+//! The whole product, tested from outside: over HTTP, by its pages, by its commands, as processes.
+
+mod commands;
+mod harness;
+mod processes;

@@ -1,0 +1,3 @@
+//! The program as processes: starting, ending, being killed, several on one database.
+
+mod shutdown;
