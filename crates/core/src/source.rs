@@ -49,8 +49,12 @@ pub trait CredentialSource: Send + Sync + 'static {
 
     /// Whether a JWT that was issued at `since`, and whose own id, signing key and ancestors are `ids`, has been ended
     /// since. Asked only where a guard's own revoked set does not suffice: it is too old, or full.
-    fn jwt_ended<'a>(&'a self, presented: Presented<'a>, ids: &'a [EntityId], since: Position)
-    -> Pending<'a, bool>;
+    fn jwt_ended<'a>(
+        &'a self,
+        presented: Presented<'a>,
+        ids: &'a [EntityId],
+        since: Position,
+    ) -> Pending<'a, bool>;
 
     /// The keys that access tokens may be signed with now. A revoked key is not among them.
     fn verification_keys(&self) -> Pending<'_, VerificationKeys>;
