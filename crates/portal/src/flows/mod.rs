@@ -12,5 +12,7 @@ pub mod jwt;
 pub mod links;
 pub mod mail;
 pub mod throttle;
+pub mod mail;
+pub mod tokens;
 
 pub use act::{Act, Deed};

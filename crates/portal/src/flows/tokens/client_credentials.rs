@@ -1,0 +1,67 @@
+//! A client acting for itself (RFC 6749 §4.4): no user, no refresh token.
+
+use keyway_core::address::AddressList;
+use keyway_core::facts::{Ancestors, Subject};
+use keyway_core::jwt::ACCESS_TOKEN_LIFETIME;
+use keyway_core::oauth::Client;
+use keyway_core::owner::Environment;
+use keyway_core::scope::ScopeSet;
+use keyway_store::{Store, StoreError};
+
+use super::{Answer, Issuance, Terms, TokenError};
+use crate::flows::Act;
+use crate::flows::authorize::target;
+
+/// What a client asks for. It has been authenticated, is confidential and may use this grant.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Who asks.
+    pub client: Client,
+    /// What for; all that it was registered with, if it does not say.
+    pub scope: Option<ScopeSet>,
+    /// The API (RFC 8707).
+    pub resource: Option<String>,
+}
+
+/// Gives an access token.
+///
+/// # Errors
+/// `invalid_scope` if more is asked than the client was registered with, `invalid_target` if the API is unknown or
+/// more than one could be meant.
+pub async fn run(store: &Store, issuance: &Issuance, act: &Act, asked: Asked) -> Result<Answer, TokenError> {
+    let Asked { client, scope, resource } = asked;
+    let wanted = scope.as_ref().unwrap_or(&client.scopes);
+    if let Some(extra) = wanted.iter().find(|scope| !client.scopes.contains(scope.as_str())) {
+        return Err(keyway_core::oauth::OauthError::new(
+            keyway_core::oauth::ErrorCode::InvalidScope,
+            format!("this client may not ask for the scope {extra}"),
+        )
+        .into());
+    }
+    let (api, scopes) = target(&client, &issuance.catalogue, resource.as_deref(), wanted, scope.is_some())?;
+    let (context, owner, format) = (issuance.clone(), client.owner, client.token_format);
+    let ground = store.read(move |conn| context.ground(conn, owner, format)).await?;
+    let budgets =
+        issuance.limits.budgets(client.id.entity(), None, (owner, ground.owner.rate), Environment::Live);
+    let terms = Terms {
+        subject: Subject::Client(client.id),
+        client: client.id,
+        family: None,
+        grant: None,
+        ancestors: Ancestors::from_slice(&[owner.entity(), client.id.entity()]),
+        audience: api.audience.clone(),
+        scopes,
+        environment: Environment::Live,
+        addresses: AddressList::default(),
+        budgets,
+        rate: None,
+        lifetime: ACCESS_TOKEN_LIFETIME,
+        not_after: None,
+    };
+    let issued = issuance.issue(&ground, &terms, act.now, &*act.random)?;
+    let answer = issued.response(None).to_answer();
+    if issued.is_opaque() {
+        store.write::<_, StoreError, _>(move |tx| issued.keep(tx)).await?;
+    }
+    Ok(answer)
+}

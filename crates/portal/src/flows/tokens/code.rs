@@ -1,0 +1,190 @@
+//! Redeeming an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6): client, redirect URI and verifier first; what
+//! fails there is counted and changes nothing else. A code that is redeemed twice ends what the first redemption gave.
+
+use keyway_core::facts::Ancestors;
+use keyway_core::ids::FamilyId;
+use keyway_core::jwt::ACCESS_TOKEN_LIFETIME;
+use keyway_core::oauth::{
+    Client, ErrorCode, FAMILY_LIFETIME, GrantType, MAX_CODE_FAILURES, OauthError, REFRESH_IDLE,
+};
+use keyway_core::owner::Environment;
+use keyway_core::secret::PlainSecret;
+use keyway_core::{Random, Timestamp};
+use keyway_store::tables::codes::{self, AuthorizationCode};
+use keyway_store::tables::families::{self as table, EndReason, Family, FamilyKind};
+use keyway_store::tables::{grants, owners};
+use keyway_store::{Conn, Store, StoreError, Tx, feed};
+
+use super::families::{begin, end_because, refresh_token, terms};
+use super::{Answer, Ground, Issuance, Issued, TokenError};
+use crate::flows::Act;
+
+/// What a client presents. It has been authenticated.
+#[derive(Clone, Debug)]
+pub struct Presented {
+    /// The code.
+    pub code: PlainSecret,
+    /// Who presents it.
+    pub client: Client,
+    /// The redirect URI that the code was sent to.
+    pub redirect_uri: Option<String>,
+    /// The PKCE verifier.
+    pub verifier: Option<String>,
+}
+
+enum Found {
+    Good(Box<(AuthorizationCode, Ground)>),
+    /// Not this client's, or it does not prove that it asked for it.
+    Failed(OauthError),
+    /// Everything is right, but it was redeemed before.
+    Redeemed,
+}
+
+struct Offer {
+    family: Family,
+    refresh: Option<PlainSecret>,
+    issued: Issued,
+    answer: Answer,
+}
+
+/// Exchanges a code for an access token and, for a client that may use them, a refresh token.
+///
+/// # Errors
+/// `invalid_grant` if it is unknown, too old, not this client's, was redeemed before, or redirect URI or verifier are
+/// not those that it was asked for with.
+pub async fn run(
+    store: &Store,
+    issuance: &Issuance,
+    act: Act,
+    presented: Presented,
+) -> Result<Answer, TokenError> {
+    let (asked, context, now) = (presented.clone(), issuance.clone(), act.now);
+    let found = store.read(move |conn| find(conn, &context, &asked, now)).await?;
+    let outcome = match found {
+        Found::Failed(error) => {
+            let digest = presented.code.digest();
+            store.write(move |tx| codes::count_failure(tx.conn(), digest)).await?;
+            return Err(error.into());
+        }
+        Found::Redeemed => store.write(move |tx| replayed(tx, &act, &presented)).await?,
+        Found::Good(good) => {
+            let (code, ground) = *good;
+            let offer = make(issuance, &presented.client, &code, &ground, &act)?;
+            store.write(move |tx| redeem(tx, &act, &presented, &code, offer)).await?
+        }
+    };
+    Ok(outcome?)
+}
+
+fn refused(description: &'static str) -> OauthError {
+    OauthError::new(ErrorCode::InvalidGrant, description)
+}
+
+fn find(
+    conn: &mut Conn,
+    issuance: &Issuance,
+    presented: &Presented,
+    now: Timestamp,
+) -> Result<Found, TokenError> {
+    let position = feed::head(conn)?.head;
+    let code = codes::find(conn, presented.code.digest())?
+        .ok_or_else(|| TokenError::grant("the code is unknown or too old"))?;
+    if code.client != presented.client.id {
+        return Ok(Found::Failed(refused("the code was issued to another client")));
+    }
+    if presented.redirect_uri.as_deref() != Some(code.redirect_uri.as_str()) {
+        return Ok(Found::Failed(refused("redirect_uri is not the one that the code was sent to")));
+    }
+    if !presented.verifier.as_deref().is_some_and(|verifier| code.challenge.is_met_by(verifier)) {
+        return Ok(Found::Failed(refused("code_verifier does not meet the code_challenge")));
+    }
+    if code.failures >= MAX_CODE_FAILURES {
+        return Err(TokenError::grant("the code was presented wrongly too often"));
+    }
+    if code.consumed_at.is_some() {
+        return Ok(Found::Redeemed);
+    }
+    if now >= code.expires_at {
+        return Err(TokenError::grant("the code is unknown or too old"));
+    }
+    let ground = issuance.ground_at(conn, position, code.owner, presented.client.token_format)?;
+    Ok(Found::Good(Box::new((code, ground))))
+}
+
+fn make(
+    issuance: &Issuance,
+    client: &Client,
+    code: &AuthorizationCode,
+    ground: &Ground,
+    act: &Act,
+) -> Result<Offer, TokenError> {
+    let family = family(client, code, act, &*act.random);
+    let terms = terms(issuance, &family, &ground.owner, code.scopes.clone());
+    let issued = issuance.issue(ground, &terms, act.now, &*act.random)?;
+    let refresh = family.has_refresh.then(|| refresh_token(issuance, &*act.random));
+    let answer = issued.response(refresh.clone()).to_answer();
+    Ok(Offer { family, refresh, issued, answer })
+}
+
+fn family(client: &Client, code: &AuthorizationCode, act: &Act, random: &dyn Random) -> Family {
+    let has_refresh = client.may_use(GrantType::RefreshToken);
+    let ends = act.now + FAMILY_LIFETIME;
+    Family {
+        id: FamilyId::new(act.now, random),
+        owner: code.owner,
+        client: client.id,
+        grant: Some(code.grant),
+        kind: FamilyKind::Oauth,
+        name: client.name.clone(),
+        audience: code.audience.clone(),
+        scopes: code.scopes.clone(),
+        environment: Environment::Live,
+        format: client.token_format,
+        access_lifetime: ACCESS_TOKEN_LIFETIME,
+        has_refresh,
+        ancestors: Ancestors::from_slice(&[code.owner.entity(), client.id.entity(), code.grant.entity()]),
+        root: code.grant.entity(),
+        created_at: act.now,
+        last_refreshed_at: None,
+        idle_expires_at: if has_refresh { act.now + REFRESH_IDLE } else { act.now + ACCESS_TOKEN_LIFETIME },
+        expires_at: ends,
+        ended_at: None,
+        ended_reason: None,
+        session: code.session,
+        address: act.address,
+    }
+}
+
+type Outcome = Result<Answer, OauthError>;
+
+fn redeem(
+    tx: &mut Tx<'_>,
+    act: &Act,
+    presented: &Presented,
+    code: &AuthorizationCode,
+    offer: Offer,
+) -> Result<Outcome, StoreError> {
+    if !codes::redeem(tx.conn(), code.digest, act.now)? {
+        return replayed(tx, act, presented);
+    }
+    let owner = owners::find(tx.conn(), code.owner)?.is_some_and(|owner| owner.suspended_at.is_none());
+    if !owner || grants::find(tx.conn(), code.grant)?.is_none() {
+        return Ok(Err(refused("the consent was taken back")));
+    }
+    begin(tx, act, &offer.family, offer.refresh.as_ref())?;
+    codes::set_family(tx.conn(), code.digest, offer.family.id)?;
+    offer.issued.keep(tx)?;
+    grants::touch(tx.conn(), code.grant, act.now)?;
+    Ok(Ok(offer.answer))
+}
+
+/// A code that everything is right of but that was redeemed before: whoever came first may be the thief.
+fn replayed(tx: &mut Tx<'_>, act: &Act, presented: &Presented) -> Result<Outcome, StoreError> {
+    let code = codes::find(tx.conn(), presented.code.digest())?;
+    if let Some(id) = code.filter(|code| code.consumed_at.is_some()).and_then(|code| code.family)
+        && let Some(family) = table::find(tx.conn(), id)?
+    {
+        end_because(tx, act, &family, EndReason::CodeReplayed)?;
+    }
+    Ok(Err(refused("the code was redeemed before, is too old, or was presented wrongly too often")))
+}

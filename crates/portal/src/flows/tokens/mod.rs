@@ -1,0 +1,52 @@
+//! Access and refresh tokens: how each grant gives them, and how they are taken back.
+//!
+//! Each grant has three steps: `prepare` reads what the token rests on, the feed's position first; then it is made and
+//! signed outside of any transaction; then one transaction consumes what was presented and keeps what was made.
+
+pub mod client_credentials;
+pub mod code;
+pub mod families;
+mod issue;
+pub mod mint;
+pub mod refresh;
+mod response;
+#[cfg(test)]
+mod tests;
+
+pub use issue::{Ground, Issuance, Issued, Terms};
+pub use response::{Answer, TokenResponse};
+
+use keyway_core::jwt::KeyError;
+use keyway_core::oauth::{ErrorCode, OauthError};
+use keyway_store::StoreError;
+
+use super::jwt::RingError;
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// For the client's developer to read.
+    #[error(transparent)]
+    Oauth(#[from] OauthError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A key could not be read or used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+impl From<RingError> for TokenError {
+    fn from(error: RingError) -> Self {
+        match error {
+            RingError::Store(error) => Self::Store(error),
+            RingError::Key(error) => Self::Key(error),
+        }
+    }
+}
+
+impl TokenError {
+    fn grant(description: &'static str) -> Self {
+        OauthError::new(ErrorCode::InvalidGrant, description).into()
+    }
+}

@@ -1,0 +1,295 @@
+//! Refreshing (RFC 6749 §6, RFC 9700 §4.14.2): a refresh token works once. Presented again while its successor is
+//! unused, and soon enough, it gets the same answer again; presented again in any other way, it was stolen, and its
+//! family ends.
+
+use std::sync::Arc;
+
+use keyway_core::oauth::{Client, ErrorCode, OauthError};
+use keyway_core::scope::ScopeSet;
+use keyway_core::secret::PlainSecret;
+use keyway_core::{Duration, Random, Timestamp};
+use keyway_store::tables::families::{self, EndReason, Family, FamilyKind};
+use keyway_store::tables::refresh_tokens::{self, RefreshToken};
+use keyway_store::tables::{accounts, grants, owners};
+use keyway_store::{Conn, Store, StoreError, Tx, feed};
+
+use super::families::{begin_refresh, end_because, idle_until, refresh_token, terms};
+use super::{Answer, Ground, Issuance, Issued, Terms, TokenError};
+use crate::flows::{Act, mail};
+use crate::render::Mail;
+
+/// What a client presents. It has been authenticated: a failure there changes nothing here.
+#[derive(Clone, Debug)]
+pub struct Presented {
+    /// The refresh token.
+    pub token: PlainSecret,
+    /// Who presents it.
+    pub client: Client,
+    /// Fewer scopes than were given, for the access token alone.
+    pub scope: Option<ScopeSet>,
+}
+
+/// What the owner is told of a theft.
+#[derive(Clone, Debug)]
+pub struct Theft {
+    /// The owner's name.
+    pub name: String,
+    /// The client's name.
+    pub client: String,
+    /// From where the spent token came.
+    pub address: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Writes the mail about a theft.
+pub type TheftMail = Arc<dyn Fn(&Theft) -> Option<Mail> + Send + Sync>;
+
+/// What was found before the transaction.
+enum Found {
+    /// It can be exchanged, if it still can when its turn comes.
+    Unspent(Box<Rotation>),
+    /// It was used before.
+    Spent,
+}
+
+struct Rotation {
+    family: Family,
+    sequence: u64,
+    ground: Ground,
+    terms: Terms,
+}
+
+/// What a token will be exchanged for, made before the transaction.
+struct Offer {
+    successor: PlainSecret,
+    issued: Issued,
+    answer: Answer,
+    sealed: Vec<u8>,
+}
+
+enum Outcome {
+    Given(Answer),
+    Repeated(Vec<u8>),
+    Refused(OauthError),
+}
+
+/// Exchanges a refresh token for the next pair.
+///
+/// # Errors
+/// `invalid_grant` if it is not this client's, was revoked, has expired, or was used before; `invalid_scope` if more
+/// is asked than was given.
+pub async fn run(
+    store: &Store,
+    issuance: &Issuance,
+    act: Act,
+    presented: Presented,
+    theft_mail: TheftMail,
+) -> Result<Answer, TokenError> {
+    let (asked, context, now) = (presented.clone(), issuance.clone(), act.now);
+    let found = store.read(move |conn| find(conn, &context, &asked, now)).await?;
+    let offer = match found {
+        Found::Spent => None,
+        Found::Unspent(rotation) => {
+            let offer = make(issuance, &rotation, &presented.token, now, &*act.random)?;
+            Some((*rotation, offer))
+        }
+    };
+    let (token, repeat) = (presented.token.clone(), issuance.refresh_repeat);
+    let outcome = store
+        .write(move |tx| match offer {
+            Some((rotation, offer)) => rotate(tx, &act, &presented, &rotation, offer, repeat, &theft_mail),
+            None => spent(tx, &act, &presented, repeat, &theft_mail),
+        })
+        .await?;
+    match outcome {
+        Outcome::Given(answer) => Ok(answer),
+        Outcome::Repeated(sealed) => Ok(Answer::open(&token, &sealed)?),
+        Outcome::Refused(error) => Err(error.into()),
+    }
+}
+
+fn refused(description: &'static str) -> OauthError {
+    OauthError::new(ErrorCode::InvalidGrant, description)
+}
+
+/// The token's row and its family's, if it is this client's and not over.
+fn look_up(
+    conn: &mut Conn,
+    presented: &Presented,
+) -> Result<Result<(RefreshToken, Family), OauthError>, StoreError> {
+    let Some(token) = refresh_tokens::find(conn, presented.token.digest())? else {
+        return Ok(Err(refused("the refresh token is unknown")));
+    };
+    let family = families::find(conn, token.family)?
+        .ok_or(StoreError::Inconsistent { table: "refresh_tokens", column: "family_id" })?;
+    if family.client != presented.client.id {
+        return Ok(Err(refused("the refresh token was issued to another client")));
+    }
+    if family.ended_at.is_some() {
+        return Ok(Err(refused("the refresh token has been revoked")));
+    }
+    Ok(Ok((token, family)))
+}
+
+fn find(
+    conn: &mut Conn,
+    issuance: &Issuance,
+    presented: &Presented,
+    now: Timestamp,
+) -> Result<Found, TokenError> {
+    let position = feed::head(conn)?.head;
+    let (token, family) = look_up(conn, presented)??;
+    if token.consumed_at.is_some() {
+        return Ok(Found::Spent);
+    }
+    if now >= token.expires_at || !family.is_living(now) {
+        return Err(TokenError::grant("the refresh token has expired"));
+    }
+    let scopes = scopes(conn, issuance, presented, &family)?;
+    let ground = issuance.ground_at(conn, position, family.owner, family.format)?;
+    let terms = terms(issuance, &family, &ground.owner, scopes);
+    Ok(Found::Unspent(Box::new(Rotation { family, sequence: token.sequence, ground, terms })))
+}
+
+/// What the new access token may do: at most what was given, and what consent, client and API still allow.
+fn scopes(
+    conn: &mut Conn,
+    issuance: &Issuance,
+    presented: &Presented,
+    family: &Family,
+) -> Result<ScopeSet, TokenError> {
+    let asked = presented.scope.as_ref().unwrap_or(&family.scopes);
+    if !family.scopes.contains_all(asked) {
+        return Err(OauthError::new(ErrorCode::InvalidScope, "more is asked than was given").into());
+    }
+    let api = issuance
+        .catalogue
+        .find(family.audience.as_str())
+        .ok_or_else(|| TokenError::grant("the API that the token is for is gone"))?;
+    let mut scopes = asked.intersection(&api.scope_set());
+    if let Some(grant) = family.grant {
+        let grant =
+            grants::find(conn, grant)?.ok_or_else(|| TokenError::grant("the consent was taken back"))?;
+        scopes = scopes.intersection(&grant.scopes);
+    }
+    if family.kind == FamilyKind::Oauth {
+        scopes = scopes.intersection(&presented.client.scopes);
+    }
+    if scopes.is_empty() {
+        return Err(OauthError::new(ErrorCode::InvalidScope, "none of the scopes can be had any more").into());
+    }
+    Ok(scopes)
+}
+
+fn make(
+    issuance: &Issuance,
+    rotation: &Rotation,
+    token: &PlainSecret,
+    now: Timestamp,
+    random: &dyn Random,
+) -> Result<Offer, TokenError> {
+    let issued = issuance.issue(&rotation.ground, &rotation.terms, now, random)?;
+    let successor = refresh_token(issuance, random);
+    let answer = issued.response(Some(successor.clone())).to_answer();
+    let sealed = answer.seal(token, random)?;
+    Ok(Offer { successor, issued, answer, sealed })
+}
+
+fn rotate(
+    tx: &mut Tx<'_>,
+    act: &Act,
+    presented: &Presented,
+    rotation: &Rotation,
+    offer: Offer,
+    repeat: Duration,
+    theft_mail: &TheftMail,
+) -> Result<Outcome, StoreError> {
+    let family = &rotation.family;
+    let until = idle_until(family, act.now);
+    // Holds the family's row: the refreshes of one family come one after another.
+    if !families::refreshed(tx.conn(), family.id, act.now, until, act.address)? {
+        return Ok(Outcome::Refused(refused("the refresh token has been revoked")));
+    }
+    let digest = presented.token.digest();
+    if !refresh_tokens::consume(tx.conn(), digest, act.now, offer.successor.digest(), &offer.sealed)? {
+        return spent(tx, act, presented, repeat, theft_mail);
+    }
+    if !still_stands(tx.conn(), family)? {
+        return Ok(Outcome::Refused(refused("what the token rests on was taken away")));
+    }
+    begin_refresh(tx, act, family, &offer.successor, rotation.sequence + 1, until)?;
+    refresh_tokens::forget_answers_before(tx.conn(), family.id, rotation.sequence)?;
+    offer.issued.keep(tx)?;
+    if let Some(grant) = family.grant {
+        grants::touch(tx.conn(), grant, act.now)?;
+    }
+    Ok(Outcome::Given(offer.answer))
+}
+
+/// Whether owner and consent are still there, asked in the transaction that rests on them.
+fn still_stands(conn: &mut Conn, family: &Family) -> Result<bool, StoreError> {
+    let owner = owners::find(conn, family.owner)?.is_some_and(|owner| owner.suspended_at.is_none());
+    let grant = match family.grant {
+        Some(grant) => grants::find(conn, grant)?.is_some(),
+        None => true,
+    };
+    Ok(owner && grant)
+}
+
+/// A token that was used before: the same answer again, or theft.
+fn spent(
+    tx: &mut Tx<'_>,
+    act: &Act,
+    presented: &Presented,
+    repeat: Duration,
+    theft_mail: &TheftMail,
+) -> Result<Outcome, StoreError> {
+    let (token, family) = match look_up(tx.conn(), presented)? {
+        Ok(found) => found,
+        Err(error) => return Ok(Outcome::Refused(error)),
+    };
+    let soon = repeat > Duration::ZERO
+        && token.consumed_at.is_some_and(|consumed_at| act.now.since(consumed_at) <= repeat);
+    let successor = match token.successor {
+        Some(digest) => refresh_tokens::find(tx.conn(), digest)?,
+        None => None,
+    };
+    let unused = successor.is_some_and(|next| next.consumed_at.is_none());
+    match token.sealed_answer {
+        Some(sealed) if soon && unused => Ok(Outcome::Repeated(sealed)),
+        Some(_) | None => {
+            if end_because(tx, act, &family, EndReason::Theft)? {
+                tell_owner(tx, act, presented, &family, theft_mail)?;
+            }
+            Ok(Outcome::Refused(refused(
+                "the refresh token was used before: all tokens of its family have been ended",
+            )))
+        }
+    }
+}
+
+fn tell_owner(
+    tx: &mut Tx<'_>,
+    act: &Act,
+    presented: &Presented,
+    family: &Family,
+    theft_mail: &TheftMail,
+) -> Result<(), StoreError> {
+    let (Some(owner), Some(account)) =
+        (owners::find(tx.conn(), family.owner)?, accounts::find(tx.conn(), family.owner)?)
+    else {
+        return Ok(());
+    };
+    let client = match family.kind {
+        FamilyKind::Dashboard if !family.name.is_empty() => family.name.clone(),
+        FamilyKind::Dashboard | FamilyKind::Oauth => presented.client.name.clone(),
+    };
+    let address = act.address.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+    // Rendered here because it is rare: who must be told is known here alone.
+    let told = theft_mail(&Theft { name: owner.name, client, address, at: act.now });
+    match told {
+        Some(text) => mail::queue(tx, act.now, &*act.random, &account.email, &text),
+        None => Ok(()),
+    }
+}
