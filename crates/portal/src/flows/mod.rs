@@ -11,8 +11,8 @@ pub mod inputs;
 pub mod jwt;
 pub mod links;
 pub mod mail;
-pub mod throttle;
 pub mod mail;
+pub mod throttle;
 pub mod tokens;
 
 pub use act::{Act, Deed};
