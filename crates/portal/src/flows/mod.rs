@@ -11,7 +11,6 @@ pub mod inputs;
 pub mod jwt;
 pub mod links;
 pub mod mail;
-pub mod mail;
 pub mod throttle;
 pub mod tokens;
 
