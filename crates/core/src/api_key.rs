@@ -55,8 +55,10 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
     /// Why it was taken away.
     pub revoked_reason: Option<String>,
-    /// The key that took its place; it works until its end all the same.
+    /// The key that took its place; it works until the grace ends all the same.
     pub replaced_by: Option<ApiKeyId>,
+    /// When the grace of a replaced key ends.
+    pub grace_ends_at: Option<Timestamp>,
     /// The key whose place it took.
     pub replaces: Option<ApiKeyId>,
     /// Issued elsewhere, known here by its digest.
@@ -135,7 +137,7 @@ impl ApiKey {
         if self.disabled_at.is_some() {
             return KeyStatus::Disabled;
         }
-        match self.terms.expires_at {
+        match self.ends_at() {
             Some(end) if end <= now => KeyStatus::Expired,
             _ if self.replaced_by.is_some() => KeyStatus::InGrace,
             Some(end) if end.since(now) < EXPIRING_SOON => KeyStatus::ExpiringSoon,
@@ -143,16 +145,22 @@ impl ApiKey {
         }
     }
 
+    /// When it stops working by itself: at its own end, or at the end of its grace.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        sooner(self.terms.expires_at, self.grace_ends_at)
+    }
+
     /// What a guard needs to know. `makers` are the living rows of those of its ancestors that are API keys: it has
     /// nothing that one of them has lost, ends with the first of them, and draws on the limit of the eldest.
     pub fn facts(&self, makers: &[Self], owner: &Owner, limits: &LimitDefaults) -> Facts {
         let eldest = makers.iter().min_by_key(|maker| (maker.created_at, maker.id)).unwrap_or(self);
         let mut terms = self.terms.clone();
+        terms.expires_at = self.ends_at();
         let mut nowhere = false;
         for maker in makers {
             terms.scopes = terms.scopes.intersection(&maker.terms.scopes);
             terms.audiences.retain(|audience| maker.terms.audiences.contains(audience));
-            terms.expires_at = sooner(terms.expires_at, maker.terms.expires_at);
+            terms.expires_at = sooner(terms.expires_at, maker.ends_at());
             match terms.addresses.intersection(&maker.terms.addresses) {
                 Some(both) => terms.addresses = both,
                 None => nowhere = true,
@@ -216,7 +224,7 @@ impl ApiKey {
 }
 
 /// The nearer of two ends, where none is for ever.
-pub(crate) fn sooner(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+pub fn sooner(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (one, None) | (None, one) => one,

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::random::Random;
+use crate::secret::SecretDigest;
 
 /// A text that is not an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +27,15 @@ impl EntityId {
         random.fill(&mut bytes);
         let millis = u64::try_from(now.as_micros() / 1_000).unwrap_or(0);
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
+    }
+
+    /// The id that follows from a digest (UUIDv8, RFC 9562 §5.8): the same for the same digest.
+    pub fn from_digest(digest: &SecretDigest) -> Self {
+        let mut bytes = [0_u8; 16];
+        for (to, from) in bytes.iter_mut().zip(digest.as_bytes()) {
+            *to = *from;
+        }
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 }
 

@@ -114,6 +114,7 @@ diesel::table! {
         revoked_at -> Nullable<BigInt>,
         revoked_reason -> Nullable<Text>,
         replaced_by -> Nullable<Text>,
+        grace_ends_at -> Nullable<BigInt>,
         replaces -> Nullable<Text>,
         imported -> Bool,
         last_used_at -> Nullable<BigInt>,

@@ -108,6 +108,7 @@ CREATE TABLE api_keys (
     revoked_at        BIGINT,
     revoked_reason    TEXT,
     replaced_by       TEXT    REFERENCES api_keys (id),
+    grace_ends_at     BIGINT,
     replaces          TEXT    REFERENCES api_keys (id),
     imported          BOOLEAN NOT NULL,
     last_used_at      BIGINT,

@@ -20,7 +20,7 @@ pub struct Terms {
     pub addresses: AddressList,
     /// Its own limit, in place of the setting's.
     pub rate: Option<Rate>,
-    /// When it ends; `None` is never.
+    /// When it ends of itself; `None` is never. A grace may end before.
     pub expires_at: Option<Timestamp>,
 }
 

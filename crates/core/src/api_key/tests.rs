@@ -39,6 +39,7 @@ fn key(seed: u64, scopes: &str) -> ApiKey {
         revoked_at: None,
         revoked_reason: None,
         replaced_by: None,
+        grace_ends_at: None,
         replaces: None,
         imported: false,
         last_used_at: None,
@@ -69,7 +70,9 @@ fn a_life_in_order() {
     assert_eq!(key.status(NOW + Duration::days(84)), KeyStatus::ExpiringSoon);
     assert_eq!(key.status(NOW + Duration::days(90)), KeyStatus::Expired);
     key.replaced_by = Some(key.id);
+    key.grace_ends_at = Some(NOW + Duration::hours(1));
     assert_eq!(key.status(NOW), KeyStatus::InGrace);
+    assert_eq!(key.status(NOW + Duration::hours(1)), KeyStatus::Expired);
     key.disabled_at = Some(NOW);
     assert_eq!(key.status(NOW), KeyStatus::Disabled);
     key.revoked_at = Some(NOW);

@@ -13,5 +13,7 @@ pub mod links;
 pub mod mail;
 pub mod throttle;
 pub mod tokens;
+pub mod keys;
+pub mod shown;
 
 pub use act::{Act, Deed};

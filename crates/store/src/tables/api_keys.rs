@@ -44,6 +44,7 @@ struct KeyRow {
     revoked_at: Option<i64>,
     revoked_reason: Option<String>,
     replaced_by: Option<String>,
+    grace_ends_at: Option<i64>,
     replaces: Option<String>,
     imported: bool,
     last_used_at: Option<i64>,
@@ -76,6 +77,7 @@ impl TryFrom<KeyRow> for ApiKey {
             revoked_at: time_opt(row.revoked_at),
             revoked_reason: row.revoked_reason,
             replaced_by: TABLE.parse_opt("replaced_by", row.replaced_by.as_deref())?,
+            grace_ends_at: time_opt(row.grace_ends_at),
             replaces: TABLE.parse_opt("replaces", row.replaces.as_deref())?,
             imported: row.imported,
             last_used_at: time_opt(row.last_used_at),
@@ -210,28 +212,32 @@ pub fn list(
     }
     let (now, soon) = (now.as_micros(), (now + EXPIRING_SOON).as_micros());
     if let Some(status) = filter.status {
-        query = match status {
-            KeyStatus::Revoked => query.filter(api_keys::revoked_at.is_not_null()),
-            _ => query.filter(api_keys::revoked_at.is_null()),
+        // Each state leaves out those that come before it in `ApiKey::status`.
+        let over = || {
+            let own = api_keys::expires_at.le(now).and(api_keys::expires_at.is_not_null());
+            own.or(api_keys::grace_ends_at.le(now).and(api_keys::grace_ends_at.is_not_null()))
         };
-        query = match status {
-            KeyStatus::Revoked => query,
-            KeyStatus::Disabled => query.filter(api_keys::disabled_at.is_not_null()),
-            _ => query.filter(api_keys::disabled_at.is_null()),
-        };
-        let without_end = api_keys::expires_at.is_null();
+        if status == KeyStatus::Revoked {
+            query = query.filter(api_keys::revoked_at.is_not_null());
+        } else {
+            query = query.filter(api_keys::revoked_at.is_null());
+            query = match status {
+                KeyStatus::Disabled => query.filter(api_keys::disabled_at.is_not_null()),
+                _ => query.filter(api_keys::disabled_at.is_null()),
+            };
+        }
         query = match status {
             KeyStatus::Revoked | KeyStatus::Disabled => query,
-            KeyStatus::Expired => query.filter(api_keys::expires_at.le(now)),
-            KeyStatus::InGrace => {
-                query.filter(api_keys::replaced_by.is_not_null()).filter(api_keys::expires_at.gt(now))
-            }
+            KeyStatus::Expired => query.filter(over().assume_not_null()),
+            KeyStatus::InGrace => query
+                .filter(api_keys::replaced_by.is_not_null())
+                .filter(diesel::dsl::not(over().assume_not_null())),
             KeyStatus::ExpiringSoon => query
                 .filter(api_keys::replaced_by.is_null())
                 .filter(api_keys::expires_at.gt(now).and(api_keys::expires_at.lt(soon))),
             KeyStatus::Active => query
                 .filter(api_keys::replaced_by.is_null())
-                .filter(without_end.or(api_keys::expires_at.ge(soon))),
+                .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.ge(soon))),
         };
     } else if !filter.with_revoked {
         query = query.filter(api_keys::revoked_at.is_null());
@@ -334,7 +340,7 @@ pub fn revoke(conn: &mut Conn, id: ApiKeyId, reason: &str, now: Timestamp) -> Re
     Ok(changed == 1)
 }
 
-/// Lets `new`, which is stored, take the place of `old`, which ends at `end`. `false` when `old` was replaced or
+/// Lets `new`, which is stored, take the place of `old`, whose grace ends at `end`. `false` when `old` was replaced or
 /// revoked before: of two at once, one succeeds.
 ///
 /// # Errors
@@ -346,7 +352,7 @@ pub fn replace(conn: &mut Conn, old: ApiKeyId, new: ApiKeyId, end: Timestamp) ->
     let changed = diesel::update(single)
         .set((
             api_keys::replaced_by.eq(new.to_string()),
-            api_keys::expires_at.eq(end.as_micros()),
+            api_keys::grace_ends_at.eq(end.as_micros()),
             api_keys::version.eq(api_keys::version + 1),
         ))
         .execute(conn)?;
@@ -366,7 +372,7 @@ pub fn update_grace(conn: &mut Conn, id: ApiKeyId, version: u64, end: Timestamp)
             .and(api_keys::version.eq(stored_count(version))),
     );
     let changed = diesel::update(replaced)
-        .set((api_keys::expires_at.eq(end.as_micros()), api_keys::version.eq(api_keys::version + 1)))
+        .set((api_keys::grace_ends_at.eq(end.as_micros()), api_keys::version.eq(api_keys::version + 1)))
         .execute(conn)?;
     Ok(changed == 1)
 }
