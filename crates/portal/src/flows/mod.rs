@@ -9,11 +9,11 @@ pub mod clients;
 pub mod grants;
 pub mod inputs;
 pub mod jwt;
+pub mod keys;
 pub mod links;
 pub mod mail;
+pub mod shown;
 pub mod throttle;
 pub mod tokens;
-pub mod keys;
-pub mod shown;
 
 pub use act::{Act, Deed};
