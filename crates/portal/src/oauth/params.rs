@@ -32,7 +32,17 @@ impl Params {
     /// # Errors
     /// `invalid_request` if a parameter is repeated or the text is not UTF-8 once decoded.
     pub fn parse(text: &[u8]) -> Result<Self, OauthError> {
-        let mut params = Self::default();
+        let (params, repeated) = Self::read(text)?;
+        repeated.first().map_or(Ok(params), |name| Err(Self::repeated(name)))
+    }
+
+    /// The same, with the names of repeated parameters apart: the authorization endpoint has to know who asks
+    /// before it can say so.
+    ///
+    /// # Errors
+    /// `invalid_request` if the text is not UTF-8 once decoded.
+    pub fn read(text: &[u8]) -> Result<(Self, Vec<String>), OauthError> {
+        let (mut params, mut repeated) = (Self::default(), Vec::new());
         for (name, value) in url::form_urlencoded::parse(text) {
             // What is no UTF-8 is replaced by the decoder: such a value could pass for another.
             if name.contains(char::REPLACEMENT_CHARACTER) || value.contains(char::REPLACEMENT_CHARACTER) {
@@ -43,18 +53,27 @@ impl Params {
             }
             if name == "resource" {
                 params.resources.push(value.into_owned());
-                continue;
+            } else if params.values.contains_key(name.as_ref()) {
+                repeated.push(name.into_owned());
+            } else {
+                params.values.insert(name.into_owned(), value.into_owned());
             }
-            let error = || {
-                let shown: String = name.chars().take(40).collect();
-                OauthError::new(ErrorCode::InvalidRequest, format!("the parameter {shown} is repeated"))
-            };
-            if params.values.contains_key(name.as_ref()) {
-                return Err(error());
-            }
-            params.values.insert(name.into_owned(), value.into_owned());
         }
-        Ok(params)
+        Ok((params, repeated))
+    }
+
+    /// The error for a repeated parameter.
+    pub fn repeated(name: &str) -> OauthError {
+        let shown: String = name.chars().take(40).collect();
+        OauthError::new(ErrorCode::InvalidRequest, format!("the parameter {shown} is repeated"))
+    }
+
+    /// As a query string.
+    pub fn to_query(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(&self.values);
+        query.extend_pairs(self.resources.iter().map(|resource| ("resource", resource)));
+        query.finish()
     }
 
     /// The parameter's value.

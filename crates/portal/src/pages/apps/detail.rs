@@ -1,0 +1,241 @@
+//! One app: facts, endpoints, and what ends it.
+
+use actix_web::HttpResponse;
+use actix_web::web;
+use keyway_core::Timestamp;
+use keyway_core::ids::ClientId;
+use keyway_core::oauth::{AuthMethod, Client, GrantType, RedirectUri};
+use keyway_store::StoreError;
+use keyway_store::tables::{client_secrets, families, grants};
+use serde::{Deserialize, Serialize};
+
+use super::{own_client, status};
+use crate::error::{FieldErrors, PageError};
+use crate::extract::{CsrfForm, Fresh, SignedIn};
+use crate::flows::clients::{self, ClientError, MAX_SECRETS};
+use crate::pages::confirm::{Confirm, NoFields};
+use crate::render::FlashKind;
+use crate::state::Portal;
+
+#[derive(Serialize)]
+struct AppView<'c> {
+    client_id: ClientId,
+    name: &'c str,
+    kind: &'static str,
+    status: &'static str,
+    created_at: Timestamp,
+    redirect_uris: &'c [RedirectUri],
+    grants: Vec<&'static str>,
+    scopes: Vec<&'c str>,
+    token_format: &'static str,
+}
+
+#[derive(Serialize)]
+struct SecretView {
+    id: String,
+    display: String,
+    created_at: Timestamp,
+    last_used_at: Option<Timestamp>,
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct Endpoint {
+    name: &'static str,
+    url: String,
+}
+
+#[derive(Serialize)]
+struct DetailContext<'c> {
+    app: AppView<'c>,
+    secrets: Vec<SecretView>,
+    can_add_secret: bool,
+    once: String,
+    users: u64,
+    tokens: u64,
+    endpoints: Vec<Endpoint>,
+    authorize_url: Option<String>,
+}
+
+pub(super) async fn show(
+    portal: web::Data<Portal>,
+    me: SignedIn,
+    id: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let client = own_client(&portal, me.owner, &id).await?;
+    let (id, now) = (client.id, portal.now());
+    let counted: Result<_, StoreError> = portal
+        .store
+        .read(move |conn| {
+            let secrets = client_secrets::list(conn, id, now)?;
+            let users = grants::count_of_client(conn, id)?;
+            Ok((secrets, users, families::count_of_client(conn, id, now)?))
+        })
+        .await;
+    let (secrets, users, tokens) = counted?;
+    let has_secrets = matches!(client.auth_method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost);
+    let brand = &portal.shapes.brand;
+    let context = DetailContext {
+        app: AppView {
+            client_id: client.id,
+            name: &client.name,
+            kind: client.kind.as_str(),
+            status: status(&client),
+            created_at: client.created_at,
+            redirect_uris: &client.redirect_uris,
+            grants: client.grant_types.iter().map(|grant| grant.as_str()).collect(),
+            scopes: client.scopes.iter().map(keyway_core::scope::Scope::as_str).collect(),
+            token_format: client.token_format.as_str(),
+        },
+        can_add_secret: has_secrets && secrets.len() < MAX_SECRETS,
+        once: crate::flows::shown::Submission::new(&*portal.random).field().to_owned(),
+        secrets: secrets
+            .into_iter()
+            .map(|secret| SecretView {
+                id: secret.id.to_string(),
+                display: format!("{brand}_cs_…{}", secret.last4),
+                created_at: secret.created_at,
+                last_used_at: secret.last_used_at,
+                status: "active",
+            })
+            .collect(),
+        users,
+        tokens,
+        endpoints: endpoints(&portal),
+        authorize_url: authorize_url(&portal, &client),
+    };
+    portal.page(&me, "pages/apps/detail.html", context)
+}
+
+fn endpoints(portal: &Portal) -> Vec<Endpoint> {
+    let at = |name, path: &str| Endpoint { name, url: format!("{}{path}", portal.settings.public_url) };
+    vec![
+        at("Authorize", "/oauth/authorize"),
+        at("Token", "/oauth/token"),
+        at("Revoke", "/oauth/revoke"),
+        at("Introspect", "/oauth/introspect"),
+        at("Metadata", "/.well-known/oauth-authorization-server"),
+    ]
+}
+
+fn authorize_url(portal: &Portal, client: &Client) -> Option<String> {
+    let redirect = client.redirect_uris.first().filter(|_| client.may_use(GrantType::AuthorizationCode))?;
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query
+        .append_pair("response_type", "code")
+        .append_pair("client_id", &client.id.to_string())
+        .append_pair("redirect_uri", redirect.as_str())
+        .append_pair("scope", &client.scopes.to_string())
+        .append_pair("state", "STATE")
+        .append_pair("code_challenge", "CHALLENGE")
+        .append_pair("code_challenge_method", "S256");
+    Some(format!("{}/oauth/authorize?{}", portal.settings.public_url, query.finish()))
+}
+
+/// What dies with an app, in numbers.
+async fn blast(portal: &Portal, id: ClientId) -> Result<Vec<String>, PageError> {
+    let now = portal.now();
+    let counted: Result<_, StoreError> = portal
+        .store
+        .read(move |conn| Ok((grants::count_of_client(conn, id)?, families::count_of_client(conn, id, now)?)))
+        .await;
+    let (users, tokens) = counted?;
+    let plural = |count: u64| if count == 1 { "" } else { "s" };
+    Ok(vec![
+        format!("the consent of {users} user{}", plural(users)),
+        format!("{tokens} refresh token{} and every access token, on the next call", plural(tokens)),
+    ])
+}
+
+pub(super) async fn confirm_delete(
+    portal: web::Data<Portal>,
+    me: Fresh,
+    id: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let client = own_client(&portal, me.owner, &id).await?;
+    delete_page(&portal, &me, &client, FieldErrors::default()).await
+}
+
+async fn delete_page(
+    portal: &Portal,
+    me: &SignedIn,
+    client: &Client,
+    errors: FieldErrors,
+) -> Result<HttpResponse, PageError> {
+    let mut dies = blast(portal, client.id).await?;
+    dies.push("its secrets".to_owned());
+    Confirm {
+        title: format!("Delete {}?", client.name),
+        lead: "This cannot be undone.",
+        dies,
+        action: format!("/apps/{}/delete", client.id),
+        cancel: format!("/apps/{}", client.id),
+        button: "Delete app",
+        type_name: Some(client.name.clone()),
+        errors,
+    }
+    .page(portal, me)
+}
+
+#[derive(Deserialize)]
+pub(super) struct DeleteForm {
+    #[serde(default)]
+    confirm_name: String,
+}
+
+pub(super) async fn delete(
+    portal: web::Data<Portal>,
+    me: Fresh,
+    id: web::Path<String>,
+    form: CsrfForm<DeleteForm>,
+) -> Result<HttpResponse, PageError> {
+    let client = own_client(&portal, me.owner, &id).await?;
+    if form.0.confirm_name.trim() != client.name {
+        let errors = FieldErrors::of("confirm_name", "This is not the app's name.");
+        return delete_page(&portal, &me, &client, errors).await;
+    }
+    let (act, owner, id) = (me.act(&portal), me.owner, client.id);
+    done(portal.store.write(move |tx| clients::delete(tx, &act, owner, id)).await)?;
+    let text = format!("{} is deleted; its tokens are refused from now on.", client.name);
+    portal.redirect_with_flash(&me, "/apps", FlashKind::Ok, text)
+}
+
+pub(super) async fn confirm_revoke_tokens(
+    portal: web::Data<Portal>,
+    me: SignedIn,
+    id: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let client = own_client(&portal, me.owner, &id).await?;
+    Confirm {
+        title: format!("Revoke all tokens of {}?", client.name),
+        lead: "Every user has to authorise the app again.",
+        dies: blast(&portal, client.id).await?,
+        action: format!("/apps/{}/revoke-tokens", client.id),
+        cancel: format!("/apps/{}", client.id),
+        button: "Revoke all tokens",
+        type_name: None,
+        errors: FieldErrors::default(),
+    }
+    .page(&portal, &me)
+}
+
+pub(super) async fn revoke_tokens(
+    portal: web::Data<Portal>,
+    me: SignedIn,
+    id: web::Path<String>,
+    _form: CsrfForm<NoFields>,
+) -> Result<HttpResponse, PageError> {
+    let client = own_client(&portal, me.owner, &id).await?;
+    let (act, owner, id) = (me.act(&portal), me.owner, client.id);
+    done(portal.store.write(move |tx| clients::revoke_tokens(tx, &act, owner, id)).await)?;
+    let to = format!("/apps/{id}");
+    portal.redirect_with_flash(&me, &to, FlashKind::Ok, "All tokens of this app are refused from now on.")
+}
+
+/// An act on an app that is there: what can go wrong is that it is not, or the store.
+pub(super) fn done<T>(result: Result<T, ClientError>) -> Result<T, PageError> {
+    result.map_err(|error| match error {
+        ClientError::Store(error) => error.into(),
+        _ => PageError::NotFound,
+    })
+}

@@ -1,0 +1,144 @@
+//! Apps that this person has authorised: `/authorized`.
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, ServiceConfig};
+use keyway_core::Timestamp;
+use keyway_core::ids::GrantId;
+use keyway_core::oauth::Grant;
+use keyway_store::StoreError;
+use keyway_store::tables::{families, grants};
+use serde::Serialize;
+
+use crate::error::{FieldErrors, PageError};
+use crate::extract::{CsrfForm, SignedIn};
+use crate::flows;
+use crate::pages::confirm::{Confirm, NoFields};
+use crate::render::FlashKind;
+use crate::state::Portal;
+
+/// The most apps that are shown.
+const MAX_SHOWN: u32 = 200;
+
+/// `/authorized` and taking back.
+pub fn configure(cfg: &mut ServiceConfig) {
+    cfg.service(web::resource("/authorized").route(web::get().to(list))).service(
+        web::resource("/authorized/{id}/revoke")
+            .route(web::get().to(confirm_revoke))
+            .route(web::post().to(revoke)),
+    );
+}
+
+#[derive(Serialize)]
+struct ScopeView {
+    name: String,
+    description: String,
+}
+
+#[derive(Serialize)]
+struct GrantView {
+    id: GrantId,
+    app: String,
+    owner: String,
+    scopes: Vec<ScopeView>,
+    granted_at: Timestamp,
+    last_used_at: Option<Timestamp>,
+    tokens: u64,
+}
+
+#[derive(Serialize)]
+struct Context {
+    grants: Vec<GrantView>,
+}
+
+async fn list(portal: web::Data<Portal>, me: SignedIn) -> Result<HttpResponse, PageError> {
+    let (owner, now) = (me.owner, portal.now());
+    let found: Result<_, StoreError> = portal
+        .store
+        .read(move |conn| {
+            let alive = families::count_by_grant_of_owner(conn, owner, now)?;
+            Ok((grants::list_by_owner(conn, owner, MAX_SHOWN)?, alive))
+        })
+        .await;
+    let (found, alive) = found?;
+    let grants = found.into_iter().map(|grant| {
+        let tokens = alive.iter().find(|(id, _)| *id == grant.grant.id).map_or(0, |(_, count)| *count);
+        view(&portal, grant, tokens)
+    });
+    portal.page(&me, "pages/authorized.html", Context { grants: grants.collect() })
+}
+
+fn view(portal: &Portal, listed: grants::ListedGrant, tokens: u64) -> GrantView {
+    let Grant { id, scopes, created_at, last_used_at, .. } = listed.grant;
+    let definitions: Vec<_> = portal.catalogue.apis().iter().flat_map(|api| &api.scopes).collect();
+    let scopes = scopes.iter().map(|scope| ScopeView {
+        name: scope.to_string(),
+        description: definitions
+            .iter()
+            .find(|definition| definition.name == scope.as_str())
+            .map_or_else(|| scope.to_string(), |definition| definition.description.clone()),
+    });
+    GrantView {
+        id,
+        app: listed.app,
+        owner: listed.app_owner,
+        scopes: scopes.collect(),
+        granted_at: created_at,
+        last_used_at,
+        tokens,
+    }
+}
+
+async fn own_grant(
+    portal: &Portal,
+    me: &SignedIn,
+    id: &str,
+) -> Result<(grants::ListedGrant, u64), PageError> {
+    let id: GrantId = id.parse().map_err(|_| PageError::NotFound)?;
+    let (owner, now) = (me.owner, portal.now());
+    let found: Result<_, StoreError> = portal
+        .store
+        .read(move |conn| {
+            let found = grants::list_by_owner(conn, owner, MAX_SHOWN)?.into_iter().find(|g| g.grant.id == id);
+            Ok((found, families::count_of_grant(conn, id, now)?))
+        })
+        .await;
+    let (found, tokens) = found?;
+    found.map(|grant| (grant, tokens)).ok_or(PageError::NotFound)
+}
+
+async fn confirm_revoke(
+    portal: web::Data<Portal>,
+    me: SignedIn,
+    id: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let (grant, tokens) = own_grant(&portal, &me, &id).await?;
+    let plural = if tokens == 1 { "" } else { "s" };
+    Confirm {
+        title: format!("Revoke access of {}?", grant.app),
+        lead: "Its tokens are refused on the next call. You can authorise it again.",
+        dies: vec![format!("{tokens} refresh token{plural} and the access tokens that came of them")],
+        action: format!("/authorized/{}/revoke", grant.grant.id),
+        cancel: "/authorized".to_owned(),
+        button: "Revoke access",
+        type_name: None,
+        errors: FieldErrors::default(),
+    }
+    .page(&portal, &me)
+}
+
+async fn revoke(
+    portal: web::Data<Portal>,
+    me: SignedIn,
+    id: web::Path<String>,
+    _form: CsrfForm<NoFields>,
+) -> Result<HttpResponse, PageError> {
+    let (grant, _) = own_grant(&portal, &me, &id).await?;
+    let (act, owner, id) = (me.act(&portal), me.owner, grant.grant.id);
+    let revoked: Result<_, StoreError> =
+        portal.store.write(move |tx| flows::grants::revoke(tx, &act, owner, id)).await;
+    if !revoked? {
+        return Err(PageError::NotFound);
+    }
+    let text = format!("{} can no longer act for you.", grant.app);
+    portal.redirect_with_flash(&me, "/authorized", FlashKind::Ok, text)
+}
