@@ -298,7 +298,8 @@ pub async fn public_name(
                 .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
                 .map_or(host, |(n, _)| n)
         });
-        let other = public.is_loopback() && is_loopback_name(name) && host != public.host();
+        let page = !request.path().starts_with("/oauth/");
+        let other = page && public.is_loopback() && is_loopback_name(name) && host != public.host();
         let path = request.uri().path_and_query().map_or("/", |whole| whole.as_str());
         (other && request.method().is_safe()).then(|| format!("{public}{path}"))
     });

@@ -12,7 +12,7 @@ use futures_util::future::{LocalBoxFuture, Ready, ready};
 use keyway_core::address::{AddressList, canonical};
 use keyway_core::ids::{OwnerId, SessionId};
 use keyway_store::StoreError;
-use keyway_store::tables::audit::Actor;
+use keyway_store::tables::audit::{Actor, ActorKind};
 use keyway_store::tables::{accounts, owners};
 
 use crate::error::PageError;
@@ -63,6 +63,14 @@ impl Visitor {
     /// The session's id.
     pub const fn session_id(&self) -> SessionId {
         self.view.id
+    }
+    /// An act of theirs, now.
+    pub fn act(&self, portal: &Portal) -> Act {
+        let actor = match &self.person {
+            Some(person) => Actor::person(person.owner, &person.email),
+            None => Actor { kind: ActorKind::Person, id: None, label: "nobody signed in".to_owned() },
+        };
+        Act { now: portal.now(), random: Arc::clone(&portal.random), actor, address: Some(self.origin.address) }
     }
 }
 
@@ -126,15 +134,6 @@ pub struct SignedIn {
 }
 
 impl SignedIn {
-    /// An act of theirs, now.
-    pub fn act(&self, portal: &Portal) -> Act {
-        Act {
-            now: portal.now(),
-            random: Arc::clone(&portal.random),
-            actor: Actor::person(self.owner, &self.email),
-            address: Some(self.visitor.origin.address),
-        }
-    }
     /// Whether they may hold live credentials, and register and authorise apps.
     pub fn may_go_live(&self, portal: &Portal) -> bool {
         portal.settings.verify_email.allows_live(self.email_verified)

@@ -175,7 +175,7 @@ pub fn target<'c>(
 }
 
 /// Who is at the browser.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct User {
     /// The person.
     pub owner: OwnerId,
@@ -194,8 +194,8 @@ pub enum Next {
     SignInAgain,
     /// The user consents.
     Consent,
-    /// Nothing.
-    Issue,
+    /// Nothing: this user gets a code.
+    Issue(User),
 }
 
 /// What has to happen next.
@@ -223,7 +223,7 @@ pub fn next(
     if request.prompt.consent || !consented {
         return or(Next::Consent, ErrorCode::ConsentRequired, "the user has to consent first");
     }
-    Ok(Next::Issue)
+    Ok(Next::Issue(*user))
 }
 
 /// Remembers the consent and makes the code.

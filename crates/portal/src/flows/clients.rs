@@ -245,6 +245,20 @@ pub fn delete(tx: &mut Tx<'_>, act: &Act, owner: OwnerId, id: ClientId) -> Resul
     Ok(())
 }
 
+/// Takes back all consents to a client of `owner`, and ends everything that came of them or of the client itself.
+///
+/// # Errors
+/// [`ClientError::NotFound`] if it is not this owner's, or part of the portal.
+pub fn revoke_tokens(tx: &mut Tx<'_>, act: &Act, owner: OwnerId, id: ClientId) -> Result<(), ClientError> {
+    find_own(tx, owner, id)?;
+    let ended = grants::revoke_all_of_client(tx.conn(), id, act.now)?;
+    families::end_all(tx.conn(), EndedBy::Client(id), act.now, EndReason::Revoked)?;
+    tx.publish(NewChange::ended(EntityKind::Client, id, act.now));
+    let deed = Deed::new(Some(owner), "app.tokens_revoked", "client", id);
+    act.audit(tx, deed.after(json!({ "consents_ended": ended.len() })))?;
+    Ok(())
+}
+
 /// A client that `owner` registered.
 fn find_own(tx: &mut Tx<'_>, owner: OwnerId, id: ClientId) -> Result<Client, ClientError> {
     clients::find(tx.conn(), id)?

@@ -11,7 +11,7 @@ use keyway_store::StoreError;
 use keyway_store::tables::{clients, grants, owners};
 use serde::{Deserialize, Serialize};
 
-use crate::boundary::content_security_policy;
+use crate::boundary::{content_security_policy, form_action_of};
 use crate::error::PageError;
 use crate::extract::{CsrfForm, SignedIn, Visitor};
 use crate::flows::authorize::{self, AuthorizationRequest, Next, User};
@@ -47,10 +47,7 @@ async fn ask(
         // The new sign-in answers `prompt=login`: asking for it again would never end.
         Ok(Next::SignInAgain) => Err(PageError::Confirm { return_to: again(&without_login(query)) }),
         Ok(Next::Consent) => consent_page(&portal, &visitor, &asked, &request, grant.as_ref(), query).await,
-        Ok(Next::Issue) => {
-            let Some(user) = user else { return Err(PageError::SignIn { return_to: again(query) }) };
-            issue(&portal, &visitor, &asked, request, user).await
-        }
+        Ok(Next::Issue(user)) => issue(&portal, &visitor, &asked, request, user).await,
     }
 }
 
@@ -241,20 +238,11 @@ async fn consent_page(
     };
     let mut page = portal.page_with_status(StatusCode::OK, visitor, "pages/consent.html", context)?;
     // Chromium holds the redirect after a form against form-action.
-    let policy = content_security_policy(&[("form-action", &redirect_source(&asked.redirect_uri))]);
+    let policy = content_security_policy(&[], form_action_of(&again(query)).as_deref());
     if let Ok(value) = HeaderValue::from_str(&policy) {
         page.headers_mut().insert(CONTENT_SECURITY_POLICY, value);
     }
     Ok(page)
-}
-
-/// The source expression that allows going to `uri` (CSP 3 §2.3.1): its origin, or its private scheme.
-fn redirect_source(uri: &str) -> String {
-    match url::Url::parse(uri) {
-        Ok(url) if url.has_host() => url.origin().ascii_serialization(),
-        Ok(url) => format!("{}:", url.scheme()),
-        Err(_) => "'none'".to_owned(),
-    }
 }
 
 /// The same request as a path of ours.
@@ -285,12 +273,5 @@ mod tests {
     fn signing_in_again_is_asked_for_once() {
         assert_eq!(without_login("a=1&prompt=login&b=2"), "a=1&b=2");
         assert_eq!(without_login("prompt=login+consent"), "prompt=consent");
-    }
-
-    #[test]
-    fn a_private_scheme_may_be_gone_to() {
-        assert_eq!(redirect_source("com.example.app:/callback"), "com.example.app:");
-        assert_eq!(redirect_source("https://app.example.com/cb?x=1"), "https://app.example.com");
-        assert_eq!(redirect_source("http://127.0.0.1:4711/cb"), "http://127.0.0.1:4711");
     }
 }

@@ -6,7 +6,7 @@ use keyway_core::Timestamp;
 use keyway_core::ids::GrantId;
 use keyway_core::oauth::Grant;
 use keyway_store::StoreError;
-use keyway_store::tables::{families, grants};
+use keyway_store::tables::{family_counts, grants};
 use serde::Serialize;
 
 use crate::error::{FieldErrors, PageError};
@@ -55,7 +55,7 @@ async fn list(portal: web::Data<Portal>, me: SignedIn) -> Result<HttpResponse, P
     let found: Result<_, StoreError> = portal
         .store
         .read(move |conn| {
-            let alive = families::count_by_grant_of_owner(conn, owner, now)?;
+            let alive = family_counts::by_grant(conn, owner, now)?;
             Ok((grants::list_by_owner(conn, owner, MAX_SHOWN)?, alive))
         })
         .await;
@@ -99,7 +99,7 @@ async fn own_grant(
         .store
         .read(move |conn| {
             let found = grants::list_by_owner(conn, owner, MAX_SHOWN)?.into_iter().find(|g| g.grant.id == id);
-            Ok((found, families::count_of_grant(conn, id, now)?))
+            Ok((found, family_counts::of_grant(conn, id, now)?))
         })
         .await;
     let (found, tokens) = found?;

@@ -301,19 +301,6 @@ pub fn list_by_owner(
         .collect()
 }
 
-/// How many families rest on a consent and are not over.
-///
-/// # Errors
-/// When the statement fails.
-pub fn count_of_grant(conn: &mut Conn, grant: GrantId, now: Timestamp) -> Result<u64, StoreError> {
-    let count: i64 = families::table
-        .filter(families::grant_id.eq(grant.to_string()).and(families::ended_at.is_null()))
-        .filter(families::idle_expires_at.gt(now.as_micros()))
-        .count()
-        .get_result(conn)?;
-    TABLE.count("id", count)
-}
-
 /// Holds the family until the transaction ends and remembers its use: from `address`, idle until `idle_until`.
 /// `false` when it is over.
 ///

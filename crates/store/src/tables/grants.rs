@@ -1,5 +1,6 @@
 //! Users' consents to apps.
 
+use diesel::dsl::count_star;
 use diesel::prelude::*;
 use keyway_core::Timestamp;
 use keyway_core::ids::{ClientId, GrantId, OwnerId, SessionId};
@@ -8,7 +9,7 @@ use keyway_core::scope::ScopeSet;
 
 use crate::conn::Conn;
 use crate::error::StoreError;
-use crate::schema::{clients, grants};
+use crate::schema::{clients, grants, owners};
 use crate::types::{Table, micros_opt, text_opt, time, time_opt};
 
 const TABLE: Table = Table("grants");
@@ -96,26 +97,51 @@ pub fn find_of(conn: &mut Conn, owner: OwnerId, client: ClientId) -> Result<Opti
         .transpose()
 }
 
-/// The consents of `owner` with the apps' names, newest first; at most `limit`.
+/// A consent with the names that a list shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedGrant {
+    /// The consent.
+    pub grant: Grant,
+    /// The app's name.
+    pub app: String,
+    /// The name of who registered the app.
+    pub app_owner: String,
+}
+
+/// The consents of `owner`, newest first; at most `limit`.
 ///
 /// # Errors
 /// When the database cannot answer.
-pub fn list_by_owner(
-    conn: &mut Conn,
-    owner: OwnerId,
-    limit: u32,
-) -> Result<Vec<(Grant, String)>, StoreError> {
+pub fn list_by_owner(conn: &mut Conn, owner: OwnerId, limit: u32) -> Result<Vec<ListedGrant>, StoreError> {
     grants::table
-        .inner_join(clients::table)
+        .inner_join(clients::table.inner_join(owners::table.on(owners::id.eq(clients::owner_id))))
         .filter(grants::owner_id.eq(owner.to_string()))
         .filter(grants::revoked_at.is_null())
         .order(grants::id.desc())
         .limit(i64::from(limit))
-        .select((GrantRow::as_select(), clients::name))
-        .load::<(GrantRow, String)>(conn)?
+        .select((GrantRow::as_select(), clients::name, owners::name))
+        .load::<(GrantRow, String, String)>(conn)?
         .into_iter()
-        .map(|(row, name)| Ok((Grant::try_from(row)?, name)))
+        .map(|(row, app, app_owner)| Ok(ListedGrant { grant: row.try_into()?, app, app_owner }))
         .collect()
+}
+
+/// How many users have consented to each app that `owner` registered.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn count_by_client_of_owner(conn: &mut Conn, owner: OwnerId) -> Result<Vec<(ClientId, u64)>, StoreError> {
+    let rows: Vec<(String, i64)> = grants::table
+        .inner_join(clients::table)
+        .filter(clients::owner_id.eq(owner.to_string()))
+        .filter(grants::revoked_at.is_null())
+        .group_by(grants::client_id)
+        .select((grants::client_id, count_star()))
+        .load(conn)?;
+    let count = |(id, count): (String, i64)| {
+        Ok((ClientId::from_entity(TABLE.parse("client_id", &id)?), TABLE.count("id", count)?))
+    };
+    rows.into_iter().map(count).collect()
 }
 
 /// How many users have consented to `client`.

@@ -14,6 +14,7 @@ pub mod clients;
 pub mod codes;
 pub mod endings;
 pub mod families;
+pub mod family_counts;
 pub mod grants;
 pub mod mail_links;
 pub mod outbox;

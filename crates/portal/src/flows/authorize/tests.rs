@@ -124,7 +124,7 @@ fn consent_is_remembered_per_scope_and_asked_again_for_more() {
     let me = user(START);
     let step = |request: &AuthorizationRequest, grant: Option<&Grant>| next(request, Some(&me), grant, START);
     assert_eq!(step(&request, None), Ok(Next::Consent));
-    assert_eq!(step(&request, Some(&grant("notes:read"))), Ok(Next::Issue));
+    assert_eq!(step(&request, Some(&grant("notes:read"))), Ok(Next::Issue(me)));
     assert_eq!(step(&request, Some(&grant("keys:read"))), Ok(Next::Consent));
     let offline = asked("scope=notes%3Aread+offline_access").unwrap();
     assert_eq!(step(&offline, Some(&grant("notes:read"))), Ok(Next::Consent));
@@ -144,10 +144,10 @@ fn prompt_and_max_age_decide_who_is_asked_what() {
     assert_eq!(step("", None), Ok(Next::SignIn));
     assert_eq!(step("prompt=login", Some(&me)), Ok(Next::SignInAgain));
     assert_eq!(step("max_age=60", Some(&me)), Ok(Next::SignInAgain));
-    assert_eq!(step("max_age=900", Some(&me)), Ok(Next::Issue));
+    assert_eq!(step("max_age=900", Some(&me)), Ok(Next::Issue(me)));
     assert_eq!(step("prompt=none", None), Err(ErrorCode::LoginRequired));
     assert_eq!(step("prompt=none&max_age=60", Some(&me)), Err(ErrorCode::LoginRequired));
-    assert_eq!(step("prompt=none", Some(&me)), Ok(Next::Issue));
+    assert_eq!(step("prompt=none", Some(&me)), Ok(Next::Issue(me)));
     let request = asked("scope=notes%3Aread&prompt=none").unwrap();
     assert_eq!(next(&request, Some(&me), None, later).unwrap_err().code, ErrorCode::ConsentRequired);
 }

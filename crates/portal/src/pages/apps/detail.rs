@@ -6,7 +6,7 @@ use keyway_core::Timestamp;
 use keyway_core::ids::ClientId;
 use keyway_core::oauth::{AuthMethod, Client, GrantType, RedirectUri};
 use keyway_store::StoreError;
-use keyway_store::tables::{client_secrets, families, grants};
+use keyway_store::tables::{client_secrets, family_counts, grants};
 use serde::{Deserialize, Serialize};
 
 use super::{own_client, status};
@@ -69,7 +69,7 @@ pub(super) async fn show(
         .read(move |conn| {
             let secrets = client_secrets::list(conn, id, now)?;
             let users = grants::count_of_client(conn, id)?;
-            Ok((secrets, users, families::count_of_client(conn, id, now)?))
+            Ok((secrets, users, family_counts::of_client(conn, id, now)?))
         })
         .await;
     let (secrets, users, tokens) = counted?;
@@ -137,7 +137,7 @@ async fn blast(portal: &Portal, id: ClientId) -> Result<Vec<String>, PageError> 
     let now = portal.now();
     let counted: Result<_, StoreError> = portal
         .store
-        .read(move |conn| Ok((grants::count_of_client(conn, id)?, families::count_of_client(conn, id, now)?)))
+        .read(move |conn| Ok((grants::count_of_client(conn, id)?, family_counts::of_client(conn, id, now)?)))
         .await;
     let (users, tokens) = counted?;
     let plural = |count: u64| if count == 1 { "" } else { "s" };

@@ -225,8 +225,8 @@ fn new_client(me: &SignedIn, form: &AppForm) -> Result<NewClient, FieldErrors> {
             ClientKind::Public
         }
     };
-    let grant_types = form.grant.split(' ').filter(|name| !name.is_empty()).map(str::parse).collect();
-    let grant_types: Vec<GrantType> = grant_types.unwrap_or_else(|_| {
+    let named = form.grant.split(' ').filter(|name| !name.is_empty());
+    let grant_types = named.map(str::parse).collect::<Result<Vec<GrantType>, _>>().unwrap_or_else(|_| {
         errors.add("grant", "Choose from the ways that are listed.");
         Vec::new()
     });
