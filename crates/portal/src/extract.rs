@@ -70,7 +70,12 @@ impl Visitor {
             Some(person) => Actor::person(person.owner, &person.email),
             None => Actor { kind: ActorKind::Person, id: None, label: "nobody signed in".to_owned() },
         };
-        Act { now: portal.now(), random: Arc::clone(&portal.random), actor, address: Some(self.origin.address) }
+        Act {
+            now: portal.now(),
+            random: Arc::clone(&portal.random),
+            actor,
+            address: Some(self.origin.address),
+        }
     }
 }
 

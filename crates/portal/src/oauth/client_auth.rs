@@ -94,7 +94,8 @@ fn presented(request: &HttpRequest, params: &Params) -> Result<Presented, OauthE
     if secret.is_some() {
         return Err(invalid("the client authenticates in more than one way"));
     }
-    let malformed = || OauthError::new(ErrorCode::InvalidClient, "the Authorization header is not HTTP Basic");
+    let malformed =
+        || OauthError::new(ErrorCode::InvalidClient, "the Authorization header is not HTTP Basic");
     let (client, secret) = header.to_str().ok().and_then(basic).ok_or_else(malformed)?;
     if named.is_some_and(|named| named != client) {
         return Err(invalid("client_id and the Authorization header name different clients"));

@@ -166,7 +166,8 @@ async fn issue(
     user: User,
 ) -> Result<HttpResponse, PageError> {
     let act = visitor.act(portal);
-    let (brand, client, uri) = (portal.shapes.brand.clone(), asked.client.clone(), asked.redirect_uri.clone());
+    let (brand, client, uri) =
+        (portal.shapes.brand.clone(), asked.client.clone(), asked.redirect_uri.clone());
     let code: Result<_, StoreError> = portal
         .store
         .write(move |tx| authorize::approve(tx, &act, &brand, &client, &uri, &request, &user))

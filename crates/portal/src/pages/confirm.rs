@@ -48,6 +48,10 @@ impl Confirm {
         let again = !self.errors.is_empty();
         let context = Context { confirm: self, fields: [] };
         let template = "pages/confirm.html";
-        if again { portal.form_again(visitor, template, context) } else { portal.page(visitor, template, context) }
+        if again {
+            portal.form_again(visitor, template, context)
+        } else {
+            portal.page(visitor, template, context)
+        }
     }
 }

@@ -73,7 +73,8 @@ pub(super) async fn show(
         })
         .await;
     let (secrets, users, tokens) = counted?;
-    let has_secrets = matches!(client.auth_method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost);
+    let has_secrets =
+        matches!(client.auth_method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost);
     let brand = &portal.shapes.brand;
     let context = DetailContext {
         app: AppView {

@@ -130,7 +130,12 @@ fn page(
         grants: GRANTS
             .iter()
             .filter(|(grant, ..)| client.is_none() || chosen(*grant))
-            .map(|(grant, label, hint)| GrantChoice { value: grant.as_str(), label, hint, checked: chosen(*grant) })
+            .map(|(grant, label, hint)| GrantChoice {
+                value: grant.as_str(),
+                label,
+                hint,
+                checked: chosen(*grant),
+            })
             .collect(),
         resources: resources(portal.catalogue.apis(), &checked),
     };
@@ -209,7 +214,12 @@ pub(super) async fn register(
         }
         Ok((target, None)) => {
             let to = format!("/apps/{target}");
-            portal.redirect_with_flash(&me, &to, FlashKind::Ok, "App registered. Send users to its authorize URL.")
+            portal.redirect_with_flash(
+                &me,
+                &to,
+                FlashKind::Ok,
+                "App registered. Send users to its authorize URL.",
+            )
         }
         Err(error) => page(&portal, &me, None, &form, field_errors(error)?),
     }

@@ -7,8 +7,8 @@ use keyway_core::oauth::{Client, GrantType};
 use keyway_store::Tx;
 use serde::{Deserialize, Serialize};
 
-use super::own_client;
 use super::detail::done;
+use super::own_client;
 use crate::error::{FieldErrors, PageError};
 use crate::extract::{CsrfForm, Fresh, SignedIn};
 use crate::flows::clients::{self, ClientError};
@@ -102,10 +102,7 @@ fn curl(portal: &Portal, client: &Client, secret: &str) -> Option<String> {
     let at = format!("{}/oauth/token", portal.settings.public_url);
     let scope = client.scopes.iter().find(|scope| scope.as_str() != "offline_access")?;
     client.may_use(GrantType::ClientCredentials).then(|| {
-        format!(
-            "curl -u '{}:{secret}' -d grant_type=client_credentials -d scope={scope} {at}",
-            client.id
-        )
+        format!("curl -u '{}:{secret}' -d grant_type=client_credentials -d scope={scope} {at}", client.id)
     })
 }
 
