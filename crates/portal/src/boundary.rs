@@ -3,10 +3,7 @@
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION,
-    REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
-};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, web};
@@ -15,15 +12,14 @@ use keyway_core::ids::RequestId;
 use serde::Serialize;
 
 use crate::error::{ErrorText, PageError, text_of};
+use crate::headers::dress;
+pub use crate::headers::{content_security_policy, form_action_of};
 use crate::render::Chrome;
-use crate::settings::is_loopback_name;
 use crate::state::Portal;
 
 /// The id of this request, among its extensions; sent back as `X-Request-Id`.
 #[derive(Clone, Copy, Debug)]
 pub struct CurrentRequest(pub RequestId);
-
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What every answer of the portal passes through.
 ///
@@ -43,10 +39,12 @@ pub async fn boundary(
     let face = Face::of(&path);
     let done = next.call(request).await;
     let micros = portal.clock.monotonic().nanos_since(start.mono) / 1_000;
+    let area = face.area(&path);
     match done {
         Ok(answer) => {
             let answer = answer.map_into_boxed_body();
             let status = answer.status();
+            portal.metrics.answered(area, status, micros);
             log(&method, &path, status, micros, id, answer.response().error());
             let mut answer = if wants_words(status, answer.headers(), answer.response().error().is_some()) {
                 let words = answer
@@ -54,7 +52,7 @@ pub async fn boundary(
                     .error()
                     .and_then(|error| error.as_error::<PageError>())
                     .map_or_else(|| text_of(status), PageError::words);
-                let kept: Vec<_> = [RETRY_AFTER, actix_web::http::header::ALLOW]
+                let kept: Vec<_> = [RETRY_AFTER, ALLOW]
                     .into_iter()
                     .filter_map(|name| answer.headers().get(&name).cloned().map(|value| (name, value)))
                     .collect();
@@ -75,6 +73,7 @@ pub async fn boundary(
                 StatusCode::INTERNAL_SERVER_ERROR => StatusCode::SERVICE_UNAVAILABLE,
                 other => other,
             };
+            portal.metrics.answered(area, status, micros);
             log(&method, &path, status, micros, id, Some(&error));
             let mut answer = face.render(&portal, status, &text_of(status), id, &path);
             if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -159,6 +158,16 @@ impl Face {
         }
     }
 
+    /// The part of the portal, for the metrics: a fixed few.
+    fn area(self, path: &str) -> &'static str {
+        match self {
+            Self::Problem => "api",
+            Self::Oauth => "oauth",
+            Self::Page if path.starts_with("/static/") => "static",
+            Self::Page => "pages",
+        }
+    }
+
     fn render(
         self,
         portal: &Portal,
@@ -226,113 +235,5 @@ fn code(status: StatusCode) -> &'static str {
         503 => "unavailable",
         500.. => "internal",
         _ => "bad_request",
-    }
-}
-
-/// The headers that every answer has, unless the handler said otherwise.
-fn dress(headers: &mut HeaderMap, portal: &Portal, id: RequestId) {
-    let mut put = |name: HeaderName, value: &str| {
-        if !headers.contains_key(&name)
-            && let Ok(value) = HeaderValue::from_str(value)
-        {
-            headers.insert(name, value);
-        }
-    };
-    put(X_REQUEST_ID, &id.to_string());
-    put(X_CONTENT_TYPE_OPTIONS, "nosniff");
-    put(REFERRER_POLICY, "no-referrer");
-    put(CACHE_CONTROL, "no-store");
-    put(CONTENT_SECURITY_POLICY, &content_security_policy(&[], None));
-    if portal.settings.public_url.is_https() {
-        put(STRICT_TRANSPORT_SECURITY, "max-age=63072000");
-    }
-}
-
-/// The policy of pages: nothing from elsewhere, nothing inline, no framing. `connect` are further origins that
-/// scripts may call; `form_action` is one further place to which a form's answer may redirect, which browsers hold
-/// against the page that has the form.
-pub fn content_security_policy(connect: &[&str], form_action: Option<&str>) -> String {
-    let mut policy = String::from(
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; \
-         frame-ancestors 'none'; base-uri 'none'; connect-src 'self'",
-    );
-    for origin in connect {
-        policy.push(' ');
-        policy.push_str(origin);
-    }
-    policy.push_str("; form-action 'self'");
-    if let Some(place) = form_action {
-        policy.push(' ');
-        policy.push_str(place);
-    }
-    policy
-}
-
-/// Where a form may end up when it leads through `/oauth/authorize`: the app's redirect URI, by its origin or its
-/// private scheme.
-pub fn form_action_of(return_to: &str) -> Option<String> {
-    let query = return_to.strip_prefix("/oauth/authorize?")?;
-    let (_, uri) = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "redirect_uri")?;
-    let uri = url::Url::parse(&uri).ok()?;
-    match uri.scheme() {
-        "http" | "https" => Some(uri.origin().ascii_serialization()),
-        "javascript" | "data" | "blob" | "file" | "about" => None,
-        scheme => Some(format!("{scheme}:")),
-    }
-}
-
-/// Pages asked for under another name of this machine are sent to the public URL: sessions and passkeys belong to
-/// one name.
-///
-/// # Errors
-/// What the services within could not do.
-pub async fn public_name(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let target = request.app_data::<web::Data<Portal>>().and_then(|portal| {
-        let public = &portal.settings.public_url;
-        let host = request.headers().get(HOST)?.to_str().ok()?;
-        let name = host.strip_suffix(|c: char| c.is_ascii_digit()).map_or(host, |_| {
-            host.rsplit_once(':')
-                .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
-                .map_or(host, |(n, _)| n)
-        });
-        let page = !request.path().starts_with("/oauth/");
-        let other = page && public.is_loopback() && is_loopback_name(name) && host != public.host();
-        let path = request.uri().path_and_query().map_or("/", |whole| whole.as_str());
-        (other && request.method().is_safe()).then(|| format!("{public}{path}"))
-    });
-    match target {
-        None => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
-        Some(target) => {
-            let answer = HttpResponse::TemporaryRedirect().insert_header((LOCATION, target)).finish();
-            Ok(request.into_response(answer))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_form_may_end_up_at_the_app_it_leads_to() {
-        let at = |uri: &str| form_action_of(&format!("/oauth/authorize?client_id=x&redirect_uri={uri}"));
-        assert_eq!(at("http%3A%2F%2F127.0.0.1%3A9000%2Fcb").as_deref(), Some("http://127.0.0.1:9000"));
-        assert_eq!(at("com.example.app%3A%2Fcb").as_deref(), Some("com.example.app:"));
-        assert_eq!(at("javascript%3Aalert(1)"), None);
-        assert_eq!(
-            at("https%3A%2F%2Fa.example%2F%3B%20script-src%20*").as_deref(),
-            Some("https://a.example")
-        );
-        assert_eq!(form_action_of("/keys"), None);
-    }
-
-    #[test]
-    fn the_policy_lets_nothing_inline() {
-        let policy = content_security_policy(&["http://localhost:8081"], None);
-        assert!(policy.contains("connect-src 'self' http://localhost:8081;"));
-        assert!(!policy.contains("unsafe"));
     }
 }

@@ -24,6 +24,9 @@ pub enum PageError {
     /// The request makes no sense; the text says what would.
     #[error("{0}")]
     BadRequest(&'static str),
+    /// A link that does nothing any more; the text says why.
+    #[error("{0}")]
+    Gone(&'static str),
     /// Somebody must sign in first, then be brought back.
     #[error("not signed in")]
     SignIn {
@@ -105,6 +108,9 @@ impl PageError {
             Self::NotFound => text_of(StatusCode::NOT_FOUND),
             Self::Forbidden(text) => say("Not for you", text, "Ask an administrator if you need it."),
             Self::BadRequest(text) => say("The request makes no sense", text, "Go back and try again."),
+            Self::Gone(text) => {
+                say("This link does nothing any more", text, "Ask for a new one; the newest always works.")
+            }
             Self::SignIn { .. } => {
                 say("Not signed in", "This page is for people with an account.", "Sign in first.")
             }
@@ -186,6 +192,7 @@ impl ResponseError for PageError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden(_) | Self::StaleForm => StatusCode::FORBIDDEN,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Gone(_) => StatusCode::GONE,
             Self::SignIn { .. } | Self::Confirm { .. } => StatusCode::SEE_OTHER,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -70,12 +70,12 @@ impl Visitor {
             Some(person) => Actor::person(person.owner, &person.email),
             None => Actor { kind: ActorKind::Person, id: None, label: "nobody signed in".to_owned() },
         };
-        Act {
-            now: portal.now(),
-            random: Arc::clone(&portal.random),
-            actor,
-            address: Some(self.origin.address),
-        }
+        self.act_as(portal, actor)
+    }
+    /// An act of `actor`, now, from where the visitor is.
+    pub fn act_as(&self, portal: &Portal, actor: Actor) -> Act {
+        let (random, address) = (Arc::clone(&portal.random), Some(self.origin.address));
+        Act { now: portal.now(), random, actor, address }
     }
 }
 

@@ -11,14 +11,20 @@ pub mod error;
 pub mod extract;
 pub mod flows;
 pub mod form;
+pub mod headers;
+mod known;
 pub mod mail;
+pub mod metrics;
 pub mod oauth;
+pub mod operations;
 pub mod pages;
 pub mod passwords;
+mod public_name;
 pub mod render;
 pub mod session;
 pub mod settings;
 pub mod state;
+mod statics;
 
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::{self, ServiceConfig};
@@ -30,13 +36,18 @@ pub use state::Portal;
 pub fn configure(cfg: &mut ServiceConfig, portal: web::Data<Portal>) {
     let session = session::middleware(portal.clone());
     cfg.app_data(portal).service(
-        web::scope("").wrap(from_fn(boundary::boundary)).configure(oauth::configure).service(
-            web::scope("")
-                .wrap(session)
-                .wrap(from_fn(boundary::public_name))
-                .wrap(Compress::default())
-                .configure(pages::configure)
-                .default_service(web::to(pages::not_found)),
-        ),
+        web::scope("")
+            .wrap(from_fn(boundary::boundary))
+            .configure(oauth::configure)
+            .configure(operations::configure)
+            .configure(statics::configure)
+            .service(
+                web::scope("")
+                    .wrap(session)
+                    .wrap(from_fn(public_name::public_name))
+                    .wrap(Compress::default())
+                    .configure(pages::configure)
+                    .default_service(web::to(pages::not_found)),
+            ),
     );
 }

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::error::PageError;
 use crate::extract::Visitor;
 use crate::mail::MailBell;
+use crate::metrics::Metrics;
 use crate::passwords::PasswordPool;
 use crate::render::{Chrome, Flash, FlashKind, Renderer};
 use crate::session;
@@ -46,6 +47,8 @@ pub struct Portal {
     pub secrets: CookieSecrets,
     /// Wakes who sends mails.
     pub mail_bell: MailBell,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// Keys derived from the master key, one a purpose.

@@ -25,6 +25,8 @@ const LONGEST_WAIT: Duration = Duration::minutes(15);
 const SLOW_AFTER: u64 = 20;
 const SLOWER_BY: i64 = 250;
 const SLOWEST: i64 = 5_000;
+/// Between two mails to one account that anybody can ask for.
+const MAIL_EVERY: Duration = Duration::minutes(5);
 
 /// Who tries.
 #[derive(Clone, Debug)]
@@ -129,6 +131,20 @@ pub fn spend(
     }
     attempts::lock_until(conn, &bucket, Some(full + Duration::micros(interval)))?;
     Ok(Ok(()))
+}
+
+/// Takes one of the mails that may be sent to an account: one in five minutes, whether or not there is one.
+///
+/// # Errors
+/// When the database fails.
+pub fn spend_mail(conn: &mut Conn, email: &Email, now: Timestamp) -> Result<bool, StoreError> {
+    let bucket = format!("mail to {}", email.counted());
+    let seen = attempts::record_failure(conn, &bucket, now, WINDOW)?;
+    if seen.locked_until.is_some_and(|until| until > now) {
+        return Ok(false);
+    }
+    attempts::lock_until(conn, &bucket, Some(now + MAIL_EVERY))?;
+    Ok(true)
 }
 
 fn by_address(what: &str, address: IpAddr) -> String {

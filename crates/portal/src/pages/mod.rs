@@ -1,20 +1,49 @@
 //! The pages, one (with its forms) a file: extract, authorise, one call into a flow, render.
 
 pub mod apps;
+mod audit;
 pub mod authorize;
 pub mod authorized;
+mod bootstrap;
 pub mod confirm;
+mod connections;
+mod dev;
+mod forgot;
+mod fresh;
+mod letters;
+mod overview;
+mod password_check;
+mod reset;
 pub mod resources;
+mod settings;
 pub mod shown_cookie;
+mod sign_in;
+mod sign_up;
+mod verify;
+mod words;
 
 use actix_web::HttpResponse;
 use actix_web::web::ServiceConfig;
 
 use crate::error::PageError;
+use crate::operations;
 
 /// All pages; those that only `dev` has ask the settings themselves.
 pub fn configure(cfg: &mut ServiceConfig) {
     cfg.configure(authorize::configure).configure(authorized::configure).configure(apps::configure);
+    cfg.configure(sign_up::configure)
+        .configure(sign_in::configure)
+        .configure(forgot::configure)
+        .configure(reset::configure)
+        .configure(verify::configure)
+        .configure(bootstrap::configure)
+        .configure(fresh::configure)
+        .configure(overview::configure)
+        .configure(settings::configure)
+        .configure(connections::configure)
+        .configure(audit::configure)
+        .configure(dev::configure)
+        .configure(operations::configure_pages);
 }
 
 /// Where there is nothing.

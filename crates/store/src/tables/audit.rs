@@ -173,6 +173,8 @@ pub struct AuditFilter {
     pub owner: Option<OwnerId>,
     /// About one thing.
     pub target: Option<String>,
+    /// What the action's name begins with, before the dot.
+    pub area: Option<String>,
     /// Older than this row: where the page before ended.
     pub before: Option<(Timestamp, AuditId)>,
 }
@@ -189,6 +191,9 @@ pub fn list(conn: &mut Conn, filter: &AuditFilter, limit: u32) -> Result<Vec<Aud
     }
     if let Some(target) = &filter.target {
         query = query.filter(audit::target_id.eq(target));
+    }
+    if let Some(area) = &filter.area {
+        query = query.filter(audit::action.like(format!("{area}.%")));
     }
     if let Some((at, id)) = filter.before {
         let at = at.as_micros();

@@ -2,6 +2,8 @@
 
 mod endings;
 mod password;
+mod profile;
+mod sessions;
 mod sign_in;
 mod sign_up;
 mod suspend;
@@ -11,6 +13,8 @@ mod verify;
 
 pub use endings::{Also, end_also};
 pub use password::{change_password, reset_password, send_reset};
+pub use profile::rename;
+pub use sessions::{end_other_sessions, end_session};
 pub use sign_in::{Candidate, SignInError, SignedInNow, find_candidate, sign_in, sign_out};
 pub use sign_up::{CreateError, NewAccount, create, sign_up_to_verify};
 pub use suspend::{SuspendError, resume, suspend};

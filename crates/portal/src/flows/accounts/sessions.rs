@@ -1,0 +1,38 @@
+//! Ending browser sessions from another one.
+
+use keyway_core::ids::{OwnerId, SessionId};
+use keyway_store::tables::sessions;
+use keyway_store::{StoreError, Tx};
+use serde_json::json;
+
+use crate::flows::{Act, Deed};
+
+/// Ends one. `false` when the person has no such session.
+///
+/// # Errors
+/// When the database fails.
+pub fn end_session(tx: &mut Tx<'_>, act: &Act, owner: OwnerId, id: SessionId) -> Result<bool, StoreError> {
+    let ended = sessions::end(tx.conn(), owner, id)?;
+    if ended {
+        act.audit(tx, Deed::new(Some(owner), "session.ended", "session", id))?;
+    }
+    Ok(ended)
+}
+
+/// Ends all but the one in which it is asked; how many there were.
+///
+/// # Errors
+/// When the database fails.
+pub fn end_other_sessions(
+    tx: &mut Tx<'_>,
+    act: &Act,
+    owner: OwnerId,
+    here: SessionId,
+) -> Result<u64, StoreError> {
+    let ended = sessions::end_all(tx.conn(), owner, Some(here))?;
+    if ended > 0 {
+        let deed = Deed::new(Some(owner), "session.others_ended", "account", owner);
+        act.audit(tx, deed.after(json!({ "sessions": ended })))?;
+    }
+    Ok(ended)
+}

@@ -1,0 +1,195 @@
+//! `/sign-in` and `/sign-out`.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use keyway_core::ids::{ClientId, OwnerId};
+use keyway_store::StoreError;
+use keyway_store::tables::audit::Actor;
+use keyway_store::tables::clients;
+use serde::{Deserialize, Serialize};
+
+use super::letters::{self, Addressee};
+use super::password_check::{Checked, check};
+use super::sign_up::{Query, allow_redirect, check_mail};
+use crate::error::{FieldErrors, PageError, wait};
+use crate::extract::{CsrfForm, SignedIn, Visitor, own_path};
+use crate::flows::accounts::{self, SignInError, SignedInNow};
+use crate::flows::inputs::Email;
+use crate::flows::throttle::Guesser;
+use crate::known;
+use crate::render::FlashKind;
+use crate::session;
+use crate::settings::SignUp;
+use crate::state::{Portal, see_other};
+
+pub fn configure(cfg: &mut ServiceConfig) {
+    cfg.service(web::resource("/sign-in").route(web::get().to(show)).route(web::post().to(submit)))
+        .service(web::resource("/sign-out").route(web::post().to(sign_out)));
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+struct Form {
+    email: String,
+    password: String,
+    return_to: String,
+}
+
+#[derive(Serialize)]
+struct Typed<'a> {
+    email: &'a str,
+}
+
+#[derive(Serialize)]
+struct Page<'a> {
+    form: Typed<'a>,
+    errors: FieldErrors,
+    return_to: &'a str,
+    to_app: Option<String>,
+    sign_up_open: bool,
+}
+
+async fn page(
+    portal: &Portal,
+    visitor: &Visitor,
+    status: StatusCode,
+    form: &Form,
+    errors: FieldErrors,
+) -> Result<HttpResponse, PageError> {
+    let return_to = own_path(&form.return_to).unwrap_or_default();
+    let page = Page {
+        form: Typed { email: &form.email },
+        errors,
+        return_to,
+        to_app: app_of(portal, return_to).await?,
+        sign_up_open: portal.settings.sign_up == SignUp::Open,
+    };
+    let mut answer = portal.page_with_status(status, visitor, "pages/sign_in.html", page)?;
+    allow_redirect(&mut answer, return_to);
+    Ok(answer)
+}
+
+async fn show(
+    portal: web::Data<Portal>,
+    visitor: Visitor,
+    query: web::Query<Query>,
+) -> Result<HttpResponse, PageError> {
+    if visitor.person.is_some() {
+        return Ok(see_other(own_path(&query.return_to).unwrap_or("/")));
+    }
+    let form = Form { return_to: query.into_inner().return_to, ..Form::default() };
+    page(&portal, &visitor, StatusCode::OK, &form, FieldErrors::default()).await
+}
+
+/// One sentence for every failure.
+const WRONG: &str = "The e-mail address or the password is wrong.";
+
+async fn submit(
+    portal: web::Data<Portal>,
+    visitor: Visitor,
+    request: HttpRequest,
+    CsrfForm(form): CsrfForm<Form>,
+) -> Result<HttpResponse, PageError> {
+    let again = |text: &str| {
+        let errors = FieldErrors::of("form", text);
+        page(&portal, &visitor, StatusCode::UNPROCESSABLE_ENTITY, &form, errors)
+    };
+    let Ok(email) = Email::parse(&form.email) else { return again(WRONG).await };
+    let asked = email.clone();
+    let candidate = portal.store.read(move |conn| accounts::find_candidate(conn, asked.as_str())).await?;
+    let guesser = Guesser {
+        email: email.clone(),
+        address: visitor.origin.address,
+        known_browser: candidate.as_ref().and_then(|found| known::mark(&portal, &request, found.owner.id)),
+    };
+    let stored = candidate.as_ref().and_then(|found| found.account.password.clone());
+    let checked = check(&portal, &guesser, stored, form.password.clone()).await?;
+    let (stored, rehashed) = match checked {
+        Checked::Right { stored, rehashed } => (stored, rehashed),
+        Checked::Wrong => return again(WRONG).await,
+        Checked::Wait(seconds) => return too_many(&portal, &visitor, &form, seconds).await,
+    };
+    let Some(candidate) = candidate else { return again(WRONG).await };
+    let owner = candidate.owner.id;
+    let first = candidate.account.last_sign_in_at.is_none();
+    let notice = if first || guesser.known_browser.is_some() {
+        None
+    } else {
+        Some(letters::new_sign_in(&portal, &candidate.owner.name, &visitor.origin)?)
+    };
+    let act = visitor.act_as(&portal, Actor::person(owner, email.as_str()));
+    let who = SignedInNow { owner, verified_against: stored, rehashed, guesser, notice };
+    let (limit, policy) = (portal.settings.limits.sign_in, portal.settings.verify_email);
+    match portal.store.write(move |tx| accounts::sign_in(tx, &act, limit, policy, &who)).await {
+        Ok(()) => {
+            portal.mail_bell.ring();
+            welcome(&portal, &visitor, owner, &form.return_to)
+        }
+        Err(SignInError::Changed) => again(WRONG).await,
+        Err(SignInError::Suspended) => again("This account is suspended. Ask an administrator.").await,
+        Err(SignInError::Unverified) => {
+            let to = Addressee { owner, name: &candidate.owner.name, email: email.as_str() };
+            let (link, letter) = letters::verification(&portal, &to, Some(visitor.session_id()))?;
+            let act = visitor.act_as(&portal, Actor::person(owner, email.as_str()));
+            portal
+                .store
+                .write(move |tx| accounts::send_verification(tx, &act, owner, &link, &letter))
+                .await?;
+            portal.mail_bell.ring();
+            check_mail(&portal, &visitor, &email, "verify")
+        }
+        Err(SignInError::Store(error)) => Err(error.into()),
+    }
+}
+
+async fn too_many(
+    portal: &Portal,
+    visitor: &Visitor,
+    form: &Form,
+    seconds: u64,
+) -> Result<HttpResponse, PageError> {
+    let errors = FieldErrors::of("form", format!("Too many tries. Try again in {}.", wait(seconds)));
+    let mut answer = page(portal, visitor, StatusCode::TOO_MANY_REQUESTS, form, errors).await?;
+    answer.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());
+    Ok(answer)
+}
+
+/// Signs the browser in and leads on.
+pub fn welcome(
+    portal: &Portal,
+    visitor: &Visitor,
+    owner: OwnerId,
+    return_to: &str,
+) -> Result<HttpResponse, PageError> {
+    session::sign_in(&visitor.session, owner, &visitor.origin, portal.now(), &*portal.random)?;
+    let mut answer = see_other(own_path(return_to).unwrap_or("/"));
+    answer
+        .add_cookie(&known::cookie(portal, owner))
+        .map_err(|error| PageError::Internal(format!("a cookie cannot be set: {error}")))?;
+    Ok(answer)
+}
+
+/// The name of the app whose authorisation a sign-in leads to.
+pub async fn app_of(portal: &Portal, return_to: &str) -> Result<Option<String>, PageError> {
+    let query = return_to.strip_prefix("/oauth/authorize?").unwrap_or_default();
+    let named = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "client_id");
+    let Some(Ok(id)) = named.map(|(_, id)| id.parse::<ClientId>()) else { return Ok(None) };
+    let client = portal.store.read(move |conn| -> Result<_, StoreError> { clients::find(conn, id) }).await?;
+    Ok(client.map(|client| client.name))
+}
+
+#[derive(Deserialize)]
+struct Nothing {}
+
+async fn sign_out(
+    portal: web::Data<Portal>,
+    me: SignedIn,
+    _form: CsrfForm<Nothing>,
+) -> Result<HttpResponse, PageError> {
+    let (act, owner, id) = (me.act(&portal), me.owner, me.session_id);
+    portal.store.write(move |tx| accounts::sign_out(tx, &act, owner, id)).await?;
+    session::sign_out(&me.session, portal.now(), &*portal.random)?;
+    portal.redirect_with_flash(&me, "/sign-in", FlashKind::Ok, "You are signed out.")
+}
