@@ -12,6 +12,7 @@ use keyway_core::{Clock, Random};
 use keyway_portal::Portal;
 use keyway_portal::flows::{Act, clients};
 use keyway_portal::mail::MailBell;
+use keyway_portal::metrics::Metrics;
 use keyway_portal::passwords::{PasswordCost, PasswordPool};
 use keyway_portal::render::{Branding, Renderer};
 use keyway_portal::settings::Settings;
@@ -132,6 +133,7 @@ impl House {
             secrets: CookieSecrets::derive(&self.master_key),
             master_key: Arc::new(self.master_key.clone()),
             mail_bell: MailBell::default(),
+            metrics: Metrics::new()?,
         })
     }
 

@@ -25,6 +25,8 @@ pub mod session;
 pub mod settings;
 pub mod state;
 mod statics;
+#[cfg(test)]
+mod testing;
 
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::{self, ServiceConfig};

@@ -22,8 +22,8 @@ fn in_dev(portal: &Portal) -> Result<(), PageError> {
     if portal.settings.dev { Ok(()) } else { Err(PageError::NotFound) }
 }
 
-fn gone(error: actix_web::error::BlockingError) -> PageError {
-    PageError::Internal(error.to_string())
+fn gone(_: actix_web::error::BlockingError) -> PageError {
+    PageError::Internal("the mail folder was not read".into())
 }
 
 async fn list(portal: web::Data<Portal>, visitor: Visitor) -> Result<HttpResponse, PageError> {

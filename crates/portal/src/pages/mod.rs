@@ -19,6 +19,8 @@ mod settings;
 pub mod shown_cookie;
 mod sign_in;
 mod sign_up;
+#[cfg(test)]
+mod tests;
 mod verify;
 mod words;
 
