@@ -111,7 +111,8 @@ async fn submit(
     };
     let password = portal.passwords.hash(password, &*portal.random).await?;
     let also = also(&form.end_keys, &form.end_tokens, &form.end_grants);
-    let (act, digest) = (visitor.act_as(&portal, Actor::system()), links::digest(&portal.shapes, &form.token));
+    let (act, digest) =
+        (visitor.act_as(&portal, Actor::system()), links::digest(&portal.shapes, &form.token));
     portal.store.write(move |tx| accounts::reset_password(tx, &act, digest, &password, also)).await?;
     session::sign_out(&visitor.session, portal.now(), &*portal.random)?;
     portal.redirect_with_flash(&visitor, "/sign-in", FlashKind::Ok, "The password is set. Sign in with it.")

@@ -45,7 +45,8 @@ async fn submit(
     visitor: Visitor,
     CsrfForm(form): CsrfForm<Form>,
 ) -> Result<HttpResponse, PageError> {
-    let (act, digest) = (visitor.act_as(&portal, Actor::system()), links::digest(&portal.shapes, &form.token));
+    let (act, digest) =
+        (visitor.act_as(&portal, Actor::system()), links::digest(&portal.shapes, &form.token));
     let (session, signed_in) = (visitor.session_id(), visitor.person.as_ref().map(|person| person.owner));
     let verified =
         portal.store.write(move |tx| accounts::verify(tx, &act, digest, session, signed_in)).await?;
