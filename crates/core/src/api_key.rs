@@ -189,7 +189,7 @@ impl ApiKey {
             environment: terms.environment,
             audiences: terms.audiences,
             scopes: terms.scopes,
-            not_before: self.created_at,
+            not_before: self.created_at - crate::jwt::LEEWAY,
             expires_at: terms.expires_at,
             state,
             addresses: terms.addresses,

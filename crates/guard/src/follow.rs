@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
-use keyway_core::change::{EntityKind, Position};
-use keyway_core::clock::{Clock, Duration};
+use keyway_core::change::{EntityKind, FeedPage, Position};
+use keyway_core::clock::{Clock, Duration, Monotonic};
 use keyway_core::jwt::VerificationKeys;
 use keyway_core::source::{CredentialSource, Pending, SourceError};
 use tokio::sync::{Mutex, watch};
 
-use crate::freshness::Freshness;
+use crate::freshness::{Freshness, StartOver};
 
 /// How long one question to the feed waits for a change.
 const WAIT: Duration = Duration::millis(250);
@@ -60,7 +60,7 @@ impl Follower {
 
     /// Makes sure that the cache may be believed: everything committed in this process is applied, and the feed's
     /// head was seen lately. Two loads in the usual case.
-    pub(crate) async fn keep_up(&self, now: keyway_core::clock::Monotonic) -> bool {
+    pub(crate) async fn keep_up(&self, now: Monotonic) -> bool {
         let wanted = self.source.head();
         let good =
             |now| self.freshness.position() >= wanted && self.freshness.is_current(now, self.max_staleness);
@@ -123,7 +123,7 @@ impl Follower {
         let nothing = page.changes.is_empty();
         {
             let _turn = self.turn.lock().await;
-            self.take(page, asked_at).await?;
+            self.take(page, position, asked_at).await?;
         }
         // A source that answers "nothing" without waiting is not asked in a circle.
         if nothing && asked.elapsed() < WAIT.to_std() / 2 {
@@ -143,7 +143,7 @@ impl Follower {
             let page =
                 self.in_time(Duration::ZERO, self.source.changes(&epoch, position, Duration::ZERO)).await?;
             let head = page.at.head;
-            self.take(page, asked_at).await?;
+            self.take(page, position, asked_at).await?;
             let reached = self.freshness.position();
             if reached >= wanted && reached >= head {
                 return Ok(());
@@ -157,16 +157,17 @@ impl Follower {
     /// Applies a page; keys are read again before the page counts as applied. Needs the turn.
     async fn take(
         &self,
-        page: keyway_core::change::FeedPage,
-        asked_at: keyway_core::clock::Monotonic,
+        page: FeedPage,
+        after: Position,
+        asked_at: Monotonic,
     ) -> Result<(), SourceError> {
         let here = self.freshness.position();
         if page.changes.iter().any(|c| c.kind == EntityKind::SigningKey && c.position > here) {
             self.read_keys().await?;
         }
-        match self.freshness.apply(&page, asked_at) {
+        match self.freshness.apply(&page, after, asked_at) {
             Ok(()) => Ok(()),
-            Err(crate::freshness::StartOver) => self.start_over().await,
+            Err(StartOver) => self.start_over().await,
         }
     }
 

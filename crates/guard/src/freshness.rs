@@ -124,12 +124,17 @@ impl Freshness {
         if view.complete { Ended::No } else { Ended::Unknown }
     }
 
-    /// Applies a page that was asked for at `asked_at`. What it says of places already applied is skipped.
-    pub(crate) fn apply(&self, page: &FeedPage, asked_at: Monotonic) -> Result<(), StartOver> {
+    /// Applies a page: of the changes after `after`, asked for at `asked_at`. What has been applied since is skipped.
+    pub(crate) fn apply(
+        &self,
+        page: &FeedPage,
+        after: Position,
+        asked_at: Monotonic,
+    ) -> Result<(), StartOver> {
         let mut view = self.view.write();
         let mut position = self.position();
         let at = &page.at;
-        if view.epoch.as_ref() != Some(&at.epoch) || at.head < position || at.tail > position {
+        if view.epoch.as_ref() != Some(&at.epoch) || at.head < after || at.tail > position {
             return Err(StartOver);
         }
         let applied = position;

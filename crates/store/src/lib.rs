@@ -10,6 +10,7 @@
 //! | `writer` | SQLite's one writer, which lets waiting writes share a COMMIT |
 //! | `conn`, `migrate`, `schema`, `types` | both databases; their schema; columns and domain types |
 //! | `feed`, `head`, `watch` | the change feed; where it stands; noticing other processes |
+//! | `facts`, `source` | what guards learn, and where they report |
 //! | `seal` | sealing under the master key what must be read back |
 //! | `tables` | the rows |
 //! | `housekeeping` | deleting what has expired |
@@ -24,12 +25,14 @@
 pub mod backup;
 mod conn;
 mod error;
+pub mod facts;
 pub mod feed;
 mod head;
 pub mod housekeeping;
 mod migrate;
 mod schema;
 pub mod seal;
+mod source;
 mod store;
 pub mod tables;
 #[cfg(any(test, feature = "testing"))]
@@ -42,5 +45,6 @@ mod writer;
 pub use conn::{Conn, DatabaseUrl};
 pub use error::StoreError;
 pub use migrate::{migrate, pending};
+pub use source::StoreSource;
 pub use store::{Store, StoreConfig};
 pub use tx::Tx;

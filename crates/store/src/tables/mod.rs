@@ -20,6 +20,7 @@ pub mod mail_links;
 pub mod outbox;
 pub mod overview;
 pub mod owners;
+pub mod records;
 pub mod refresh_tokens;
 pub mod sessions;
 pub mod settings;

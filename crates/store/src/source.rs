@@ -1,0 +1,116 @@
+//! The store as a guard's source of credentials, and as the place that its records go to.
+
+use keyway_core::change::{Epoch, FeedPage, FeedSnapshot, Position};
+use keyway_core::facts::{Facts, LimitDefaults};
+use keyway_core::ids::EntityId;
+use keyway_core::jwt::{Jwks, VerificationKeys};
+use keyway_core::record::RecordBatch;
+use keyway_core::source::{CredentialSource, Pending, Presented, RecordSink, SourceError};
+use keyway_core::Duration;
+
+use crate::error::StoreError;
+use crate::store::Store;
+use crate::tables::{records, signing_keys};
+use crate::{facts, feed};
+
+/// Reads credentials from the database, and writes records into it.
+#[derive(Clone, Debug)]
+pub struct StoreSource {
+    store: Store,
+    limits: LimitDefaults,
+}
+
+impl StoreSource {
+    /// With the limits that hold where a credential has none of its own.
+    pub const fn new(store: Store, limits: LimitDefaults) -> Self {
+        Self { store, limits }
+    }
+}
+
+impl From<StoreError> for SourceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Inconsistent { .. } => Self::Inconsistent(error.to_string()),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+impl CredentialSource for StoreSource {
+    fn api_key<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>> {
+        let (digest, limits) = (presented.digest, self.limits);
+        Box::pin(async move {
+            let found: Result<_, StoreError> =
+                self.store.read(move |conn| facts::api_key(conn, digest, &limits)).await;
+            Ok(found?)
+        })
+    }
+
+    fn access_token<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>> {
+        let (digest, limits) = (presented.digest, self.limits);
+        Box::pin(async move {
+            let found: Result<_, StoreError> =
+                self.store.read(move |conn| facts::access_token(conn, digest, &limits)).await;
+            Ok(found?)
+        })
+    }
+
+    fn jwt_ended<'a>(
+        &'a self,
+        _: Presented<'a>,
+        ids: &'a [EntityId],
+        since: Position,
+    ) -> Pending<'a, bool> {
+        let ids = ids.to_vec();
+        Box::pin(async move {
+            let ended: Result<_, StoreError> =
+                self.store.read(move |conn| feed::ended_after(conn, &ids, since)).await;
+            Ok(ended?)
+        })
+    }
+
+    fn verification_keys(&self) -> Pending<'_, VerificationKeys> {
+        Box::pin(async move {
+            let published: Result<_, StoreError> = self.store.read(signing_keys::published).await;
+            let jwks = Jwks { keys: published?.into_iter().map(|key| key.public).collect() };
+            VerificationKeys::from_jwks(&jwks).map_err(|error| SourceError::Inconsistent(error.to_string()))
+        })
+    }
+
+    fn changes<'a>(&'a self, epoch: &'a Epoch, after: Position, wait: Duration) -> Pending<'a, FeedPage> {
+        let epoch = epoch.clone();
+        Box::pin(async move {
+            if wait > Duration::ZERO {
+                self.store.wait_for_change(after, wait.to_std()).await;
+            }
+            let page: Result<_, StoreError> =
+                self.store.read(move |conn| feed::page_after(conn, &epoch, after, feed::MAX_PAGE)).await;
+            Ok(page?)
+        })
+    }
+
+    fn snapshot(&self) -> Pending<'_, FeedSnapshot> {
+        let now = self.store.clock().now();
+        Box::pin(async move {
+            let snapshot: Result<_, StoreError> =
+                self.store.read(move |conn| feed::snapshot(conn, now)).await;
+            Ok(snapshot?)
+        })
+    }
+
+    fn head(&self) -> Position {
+        self.store.head()
+    }
+}
+
+impl RecordSink for StoreSource {
+    fn store<'a>(&'a self, batch: &'a RecordBatch) -> Pending<'a, ()> {
+        let (batch, now) = (batch.clone(), self.store.clock().now());
+        Box::pin(async move {
+            let stored: Result<bool, StoreError> =
+                self.store.write(move |tx| records::store(tx.conn(), &batch, now)).await;
+            stored?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,106 @@
+//! What guards report: hourly counts, single requests, last uses. A batch counts once.
+
+use diesel::prelude::*;
+use keyway_core::audience::Audience;
+use keyway_core::record::{Count, Record, RecordBatch};
+use keyway_core::refusal::Check;
+use keyway_core::{Duration, Timestamp};
+
+use crate::conn::{Conn, on_either};
+use crate::error::StoreError;
+use crate::schema::{record_batches, request_records, usage_counts};
+use crate::tables::api_keys;
+use crate::types::{stored_count, text_opt};
+
+/// Stores a batch; `false` if it was stored before.
+///
+/// # Errors
+/// When a statement fails.
+pub fn store(conn: &mut Conn, batch: &RecordBatch, now: Timestamp) -> Result<bool, StoreError> {
+    let new = on_either!(conn, |conn| {
+        diesel::insert_into(record_batches::table)
+            .values((
+                record_batches::id.eq(batch.id.to_string()),
+                record_batches::received_at.eq(now.as_micros()),
+            ))
+            .on_conflict_do_nothing()
+            .execute(conn)
+    })?;
+    if new == 0 {
+        return Ok(false);
+    }
+    let bucket = hour(batch.at);
+    for count in &batch.counts {
+        add(conn, &batch.audience, count, bucket)?;
+    }
+    for record in &batch.records {
+        insert(conn, &batch.audience, record)?;
+    }
+    for used in &batch.last_uses {
+        // Tokens have no row of their own to say it in; then nothing matches.
+        api_keys::touch(conn, used.credential, used.at, used.address)?;
+    }
+    Ok(true)
+}
+
+/// The beginning of the hour in which `at` lies.
+fn hour(at: Timestamp) -> i64 {
+    let hour = Duration::hours(1).as_micros();
+    at.as_micros().div_euclid(hour) * hour
+}
+
+fn add(conn: &mut Conn, audience: &Audience, count: &Count, bucket: i64) -> Result<(), StoreError> {
+    let (calls, latency) = (stored_count(count.calls), stored_count(count.latency_sum_us));
+    on_either!(conn, |conn| {
+        diesel::insert_into(usage_counts::table)
+            .values((
+                usage_counts::credential_id.eq(count.credential.to_string()),
+                usage_counts::owner_id.eq(count.owner.to_string()),
+                usage_counts::audience.eq(audience.as_str()),
+                usage_counts::route.eq(&*count.route),
+                usage_counts::outcome.eq(count.outcome.as_str()),
+                usage_counts::bucket.eq(bucket),
+                usage_counts::count.eq(calls),
+                usage_counts::latency_sum_us.eq(latency),
+            ))
+            .on_conflict((
+                usage_counts::credential_id,
+                usage_counts::owner_id,
+                usage_counts::audience,
+                usage_counts::route,
+                usage_counts::outcome,
+                usage_counts::bucket,
+            ))
+            .do_update()
+            .set((
+                usage_counts::count.eq(usage_counts::count + calls),
+                usage_counts::latency_sum_us.eq(usage_counts::latency_sum_us + latency),
+            ))
+            .execute(conn)
+    })?;
+    Ok(())
+}
+
+fn insert(conn: &mut Conn, audience: &Audience, record: &Record) -> Result<(), StoreError> {
+    on_either!(conn, |conn| {
+        diesel::insert_into(request_records::table)
+            .values((
+                request_records::id.eq(record.request.to_string()),
+                request_records::at.eq(record.at.as_micros()),
+                request_records::credential_id.eq(text_opt(record.credential.as_ref())),
+                request_records::owner_id.eq(text_opt(record.owner.as_ref())),
+                request_records::audience.eq(audience.as_str()),
+                request_records::method.eq(&*record.method),
+                request_records::route.eq(&*record.route),
+                request_records::status.eq(i64::from(record.status)),
+                request_records::check_failed.eq(record.failed.map(Check::as_str)),
+                request_records::code.eq(record.code.as_deref()),
+                request_records::address.eq(text_opt(record.address.as_ref())),
+                request_records::latency_us.eq(i64::from(record.latency_us)),
+                request_records::user_agent.eq(None::<String>),
+            ))
+            .on_conflict_do_nothing()
+            .execute(conn)
+    })?;
+    Ok(())
+}
