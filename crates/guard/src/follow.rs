@@ -155,12 +155,7 @@ impl Follower {
     }
 
     /// Applies a page; keys are read again before the page counts as applied. Needs the turn.
-    async fn take(
-        &self,
-        page: FeedPage,
-        after: Position,
-        asked_at: Monotonic,
-    ) -> Result<(), SourceError> {
+    async fn take(&self, page: FeedPage, after: Position, asked_at: Monotonic) -> Result<(), SourceError> {
         let here = self.freshness.position();
         if page.changes.iter().any(|c| c.kind == EntityKind::SigningKey && c.position > here) {
             self.read_keys().await?;

@@ -48,7 +48,9 @@ pub fn access_token(
         Some(grant) if grant.entity() == token.root => limits.app_budgets(token.root, token.environment),
         Some(_) | None => limits.budgets(token.root, token.rate, (owner.id, owner.rate), token.environment),
     };
-    let AccessToken { id, owner, subject, client, environment, audience, scopes, addresses, ancestors, .. } = token;
+    let AccessToken {
+        id, owner, subject, client, environment, audience, scopes, addresses, ancestors, ..
+    } = token;
     Ok(Some(Facts {
         method: Method::Oauth,
         id: id.entity(),

@@ -1,12 +1,12 @@
 //! The store as a guard's source of credentials, and as the place that its records go to.
 
+use keyway_core::Duration;
 use keyway_core::change::{Epoch, FeedPage, FeedSnapshot, Position};
 use keyway_core::facts::{Facts, LimitDefaults};
 use keyway_core::ids::EntityId;
 use keyway_core::jwt::{Jwks, VerificationKeys};
 use keyway_core::record::RecordBatch;
 use keyway_core::source::{CredentialSource, Pending, Presented, RecordSink, SourceError};
-use keyway_core::Duration;
 
 use crate::error::StoreError;
 use crate::store::Store;
@@ -55,12 +55,7 @@ impl CredentialSource for StoreSource {
         })
     }
 
-    fn jwt_ended<'a>(
-        &'a self,
-        _: Presented<'a>,
-        ids: &'a [EntityId],
-        since: Position,
-    ) -> Pending<'a, bool> {
+    fn jwt_ended<'a>(&'a self, _: Presented<'a>, ids: &'a [EntityId], since: Position) -> Pending<'a, bool> {
         let ids = ids.to_vec();
         Box::pin(async move {
             let ended: Result<_, StoreError> =
