@@ -49,8 +49,8 @@ pub fn master_key(config: &Config, create: bool, random: &dyn Random) -> anyhow:
             read_key(path)?.with_context(|| format!("{} vanished", path.display()))
         }
         None => bail!(
-            "there is no master key at {}: make one with `openssl rand -hex 32`, readable by the server alone, or set \
-             KEYWAY_MASTER_KEY_FILE",
+            "there is no master key at {}: `keyway dev` makes one; for a server make it with `openssl rand -hex 32`, or \
+             set KEYWAY_MASTER_KEY_FILE",
             path.display()
         ),
     }

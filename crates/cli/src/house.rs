@@ -10,6 +10,7 @@ use keyway_core::facts::LimitDefaults;
 use keyway_core::random::OsRandom;
 use keyway_core::{Clock, Random};
 use keyway_portal::Portal;
+use keyway_portal::flows::jwt::{self, KeyRing};
 use keyway_portal::flows::{Act, clients};
 use keyway_portal::mail::MailBell;
 use keyway_portal::metrics::Metrics;
@@ -83,6 +84,7 @@ impl House {
         seal::bind(&store, &master_key, &*random).await?;
         let house = Self { config: Arc::new(config), clock, random, store, master_key };
         house.furnish().await?;
+        jwt::ensure(&house.store, &house.key_ring(), house.act(Actor::system())).await?;
         Ok(house)
     }
 
@@ -99,6 +101,11 @@ impl House {
                 done => return done,
             }
         }
+    }
+
+    /// The keys that sign JWTs.
+    pub fn key_ring(&self) -> KeyRing {
+        KeyRing::new(self.master_key.clone(), self.config.written.oauth.signing_algorithm)
     }
 
     /// An act of `actor` at this moment.

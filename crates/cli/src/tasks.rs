@@ -2,12 +2,27 @@
 
 use std::time::Duration;
 
+use keyway_portal::flows::jwt;
 use keyway_store::housekeeping::{self, Retention};
+use keyway_store::tables::audit::Actor;
 
 use crate::house::House;
 
 /// Between two rounds.
 const ROUND: Duration = Duration::from_secs(10 * 60);
+
+/// Moves signing keys along on their schedule, as long as the process runs.
+pub async fn signing_keys(house: House) {
+    let ring = house.key_ring();
+    let mut rounds = tokio::time::interval(ROUND);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        if let Err(error) = jwt::tick(&house.store, &ring, house.act(Actor::system())).await {
+            tracing::error!(%error, "the signing keys were not moved along");
+        }
+    }
+}
 
 /// Housekeeping, now and every ten minutes. A failed round is logged; the next one makes good for it.
 pub async fn housekeeping(house: House) {

@@ -26,7 +26,7 @@ pub enum Key {
     Rotate {
         /// The key's id.
         id: String,
-        /// How long the old key works on: now, 15min, 1h, 6h, 24h or 7d.
+        /// How long the old key works on: now, 15m, 1h, 6h, 24h or 7d.
         #[arg(long, default_value = "24h")]
         grace: String,
     },
@@ -95,10 +95,10 @@ pub struct ClientCreate {
     /// Where people may be sent to after signing out.
     #[arg(long, value_name = "URI")]
     pub post_logout_redirect_uri: Vec<String>,
-    /// What it may ask tokens with [default: authorization_code and refresh_token].
+    /// What it may ask tokens with [default: codes and refresh tokens with --redirect-uri, else client_credentials].
     #[arg(long, value_enum)]
     pub grant: Vec<GrantType>,
-    /// What it may ask for.
+    /// The most that it may ask for [default: everything of the first API that only reads].
     #[arg(long, value_name = "SCOPE", value_delimiter = ' ')]
     pub scope: Vec<String>,
     /// What its access tokens look like.
@@ -168,7 +168,11 @@ pub enum SigningKey {
     /// All keys with their states.
     List,
     /// Let the next key sign from now on.
-    Rotate,
+    Rotate {
+        /// Even if verifiers may not have fetched it yet.
+        #[arg(long)]
+        now: bool,
+    },
     /// Take a key out at once, with everything that it signed.
     Revoke {
         /// The key's `kid`.

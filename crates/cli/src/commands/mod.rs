@@ -1,12 +1,16 @@
 //! The commands, one file each.
 
+mod client;
 mod database;
 pub mod login;
 pub mod servers;
 mod settings;
+mod signing_key;
+mod user;
 
 use crate::args::{Args, Command, Common};
 use crate::config::{Config, Mode, Sources};
+use crate::house::{House, Missing};
 use crate::output::Output;
 
 /// Does what was asked for.
@@ -42,8 +46,31 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Command::Restore { file, replace } => {
             database::restore(&load(common, Mode::Command)?, &file, replace, output)
         }
+        Command::User(which) => {
+            in_house(common, |house| async move { user::run(&house, which, output).await })
+        }
+        Command::Client(which) => {
+            in_house(common, |house| async move { client::run(&house, which, output).await })
+        }
+        Command::SigningKey(which) => {
+            in_house(common, |house| async move { signing_key::run(&house, which, output).await })
+        }
         _ => anyhow::bail!("not wired"),
     }
+}
+
+/// Runs `work` on the database that the settings name, beside any servers on it.
+fn in_house<F: Future<Output = anyhow::Result<()>>>(
+    common: &Common,
+    work: impl FnOnce(House) -> F,
+) -> anyhow::Result<()> {
+    let config = load(common, Mode::Command)?;
+    servers::in_runtime(async {
+        let house = House::open(config, Missing::default()).await?;
+        let done = work(house.clone()).await;
+        house.close().await;
+        done
+    })
 }
 
 /// The settings for a command.

@@ -1,9 +1,13 @@
 //! `keyway dev`, `portal` and `sample-api`: the same parts, one process or several.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use actix_web::web;
+use keyway_portal::flows::bootstrap;
 use keyway_portal::passwords::PasswordCost;
+use keyway_store::StoreError;
+use zeroize::Zeroizing;
 
 use crate::args;
 use crate::config::Config;
@@ -23,7 +27,8 @@ pub fn dev(config: Config, args: &args::Dev) -> anyhow::Result<()> {
         let house = House::open(config, Missing { master_key: true, migrations: true }).await?;
         let mut servers = Servers::default();
         start_portal(&house, portal_sockets, args.web_dir.as_deref(), &mut servers)?;
-        say(&banner(&house.config));
+        let link = bootstrap_link(&house).await?;
+        say(&banner(&house.config, link.as_deref().map(String::as_str)));
         run_until_stopped(house, servers).await
     })
 }
@@ -39,6 +44,12 @@ pub fn portal(config: Config, args: &args::Portal) -> anyhow::Result<()> {
         let house = House::open(config, Missing { master_key: false, migrations: args.migrate }).await?;
         let mut servers = Servers::default();
         start_portal(&house, sockets, args.web_dir.as_deref(), &mut servers)?;
+        if args.bootstrap {
+            match bootstrap_link(&house).await? {
+                Some(link) => say(&format!("The first administrator is made here, once:\n  {}", *link)),
+                None => say("There has been an administrator; `keyway user create --admin` makes another."),
+            }
+        }
         tracing::info!(url = %house.config.public_url, address = %house.config.written.portal_addr, "listening");
         run_until_stopped(house, servers).await
     })
@@ -53,6 +64,7 @@ fn start_portal(
     let portal = web::Data::new(house.portal(web_dir, PasswordCost::STANDARD)?);
     servers.serve(sockets, workers(), move |cfg| keyway_portal::configure(cfg, portal.clone()))?;
     servers.beside(tasks::housekeeping(house.clone()));
+    servers.beside(tasks::signing_keys(house.clone()));
     Ok(())
 }
 
@@ -74,12 +86,29 @@ pub fn in_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::R
     actix_web::rt::System::new().block_on(work)
 }
 
-fn banner(config: &Config) -> String {
-    format!(
-        "Keyway {} is running, for this machine only.\n\n  portal      {}\n  data        {}\n  mails       {}/dev/mail",
+/// The link that makes the first administrator, until there has been one.
+async fn bootstrap_link(house: &House) -> anyhow::Result<Option<Zeroizing<String>>> {
+    let (now, random, brand) =
+        (house.clock.now(), Arc::clone(&house.random), house.config.shapes.brand.clone());
+    let token = house.store.write(move |tx| bootstrap::issue(tx, now, &*random, &brand)).await;
+    let token = token.map_err(|error: StoreError| error)?;
+    Ok(token.map(|token| {
+        Zeroizing::new(format!("{}/bootstrap?token={}", house.config.public_url, token.expose()))
+    }))
+}
+
+fn banner(config: &Config, bootstrap: Option<&str>) -> String {
+    let url = &config.public_url;
+    let mut text = format!(
+        "Keyway {} is running, for this machine only.\n\n  portal      {url}\n  sample API  {}\n  data        {}\n  \
+         mails       {url}/dev/mail (nothing leaves this machine, so addresses are not verified)\n\nSign up at \
+         {url}/sign-up, create a key, and call the sample API with it.\n",
         env!("CARGO_PKG_VERSION"),
-        config.public_url,
+        config.sample_audience(),
         config.data_dir.display(),
-        config.public_url
-    )
+    );
+    if let Some(link) = bootstrap {
+        text.push_str(&format!("There is no administrator yet. This link makes one, once:\n  {link}\n"));
+    }
+    text
 }

@@ -252,12 +252,6 @@ fn check_spans(written: &Written) -> anyhow::Result<()> {
         Ok(())
     };
     within("oauth.refresh_repeat", written.oauth.refresh_repeat, Duration::ZERO, Duration::minutes(5))?;
-    within(
-        "oauth.signing_key_lifetime",
-        written.oauth.signing_key_lifetime,
-        Duration::hours(1),
-        Duration::days(366),
-    )?;
     within("guard.max_staleness", written.guard.max_staleness, Duration::seconds(1), Duration::seconds(60))?;
     within("retention.requests", written.retention.requests, Duration::hours(1), Duration::days(3_660))?;
     within("retention.usage", written.retention.usage, Duration::days(1), Duration::days(3_660))

@@ -154,8 +154,6 @@ pub struct Oauth {
     #[serde(deserialize_with = "span::deserialize")]
     pub refresh_repeat: Duration,
     pub signing_algorithm: Algorithm,
-    #[serde(deserialize_with = "span::deserialize")]
-    pub signing_key_lifetime: Duration,
 }
 
 impl Default for Oauth {
@@ -164,7 +162,6 @@ impl Default for Oauth {
             registration: Registration::Off,
             refresh_repeat: Duration::seconds(30),
             signing_algorithm: Algorithm::Es256,
-            signing_key_lifetime: Duration::days(30),
         }
     }
 }
