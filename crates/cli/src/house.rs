@@ -5,12 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use keyway_core::audience::Audience;
 use keyway_core::clock::SystemClock;
 use keyway_core::facts::LimitDefaults;
 use keyway_core::random::OsRandom;
+use keyway_core::source::RecordSink;
 use keyway_core::{Clock, Random};
+use keyway_guard::{self as guard, Guard};
 use keyway_portal::Portal;
 use keyway_portal::flows::jwt::{self, KeyRing};
+use keyway_portal::flows::tokens::Issuance;
 use keyway_portal::flows::{Act, clients};
 use keyway_portal::mail::MailBell;
 use keyway_portal::metrics::Metrics;
@@ -18,6 +22,7 @@ use keyway_portal::passwords::{PasswordCost, PasswordPool};
 use keyway_portal::render::{Branding, Renderer};
 use keyway_portal::settings::Settings;
 use keyway_portal::state::CookieSecrets;
+use keyway_store::StoreSource;
 use keyway_store::seal::{self, MasterKey};
 use keyway_store::tables::audit::Actor;
 use keyway_store::{Store, StoreConfig, StoreError};
@@ -106,6 +111,42 @@ impl House {
     /// The keys that sign JWTs.
     pub fn key_ring(&self) -> KeyRing {
         KeyRing::new(self.master_key.clone(), self.config.written.oauth.signing_algorithm)
+    }
+
+    /// What the tokens that are issued rest on.
+    pub fn issuance(&self) -> Issuance {
+        Issuance {
+            issuer: self.config.public_url.as_str().into(),
+            brand: self.config.shapes.brand.clone(),
+            ring: self.key_ring(),
+            limits: self.limit_defaults(),
+            catalogue: Arc::new(self.config.catalogue.clone()),
+            refresh_repeat: self.config.written.oauth.refresh_repeat,
+        }
+    }
+
+    /// A guard for the API `audience` that learns from the database and reports to it.
+    pub fn guard(&self, audience: Audience, resource_metadata: Option<String>) -> Guard {
+        let source = Arc::new(StoreSource::new(self.store.clone(), self.limit_defaults()));
+        let settings = self.guard_settings(audience, resource_metadata);
+        let sink: Arc<dyn RecordSink> = Arc::<StoreSource>::clone(&source);
+        Guard::new(settings, source, Some(sink), Arc::clone(&self.clock), Arc::clone(&self.random))
+    }
+
+    /// What a guard for the API `audience` is told.
+    pub fn guard_settings(&self, audience: Audience, resource_metadata: Option<String>) -> guard::Settings {
+        let written = &self.config.written;
+        guard::Settings {
+            shapes: Arc::new(self.config.shapes.clone()),
+            resource_metadata,
+            trusted_proxies: self.config.trusted_proxies.clone(),
+            jwt_signature: written.guard.jwt_signature,
+            max_staleness: written.guard.max_staleness,
+            known: written.guard.cache_entries,
+            unknown_credentials: written.limits.unknown_credentials,
+            records_per_second: written.guard.records_per_second,
+            ..guard::Settings::new(audience, self.config.public_url.as_str())
+        }
     }
 
     /// An act of `actor` at this moment.

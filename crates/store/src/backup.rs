@@ -220,7 +220,9 @@ fn end_what_could_return(conn: &mut Conn, now: Timestamp, epoch: &Epoch) -> Resu
 fn working(now: Timestamp) -> _ {
     let now: i64 = now.as_micros();
     let in_time = api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now).assume_not_null());
-    api_keys::table.filter(api_keys::revoked_at.is_null().and(api_keys::disabled_at.is_null()).and(in_time))
+    let in_grace = api_keys::grace_ends_at.is_null().or(api_keys::grace_ends_at.gt(now).assume_not_null());
+    let kept = api_keys::revoked_at.is_null().and(api_keys::disabled_at.is_null());
+    api_keys::table.filter(kept.and(in_time).and(in_grace))
 }
 
 /// Keys that work in `new` and had been taken away in `old`.

@@ -2,10 +2,12 @@
 
 mod client;
 mod database;
+mod key;
 pub mod login;
 pub mod servers;
 mod settings;
 mod signing_key;
+mod token;
 mod user;
 
 use crate::args::{Args, Command, Common};
@@ -52,6 +54,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Command::Client(which) => {
             in_house(common, |house| async move { client::run(&house, which, output).await })
         }
+        Command::Key(which) => in_house(common, |house| async move { key::run(&house, which, output).await }),
+        Command::Token(which) => in_house(common, |house| async move { token::run(&house, which).await }),
         Command::SigningKey(which) => {
             in_house(common, |house| async move { signing_key::run(&house, which, output).await })
         }

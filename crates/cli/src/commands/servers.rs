@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actix_web::web;
+use anyhow::Context;
 use keyway_portal::flows::bootstrap;
+use keyway_portal::mail::{self, Mailer};
 use keyway_portal::passwords::PasswordCost;
 use keyway_store::StoreError;
 use zeroize::Zeroizing;
@@ -62,6 +64,11 @@ fn start_portal(
     servers: &mut Servers,
 ) -> anyhow::Result<()> {
     let portal = web::Data::new(house.portal(web_dir, PasswordCost::STANDARD)?);
+    let mailer = match &house.config.smtp_url {
+        Some(url) => Mailer::smtp(url.expose()).context("smtp_url")?,
+        None => Mailer::folder(&house.config.data_dir),
+    };
+    servers.beside(mail::deliver(portal.clone().into_inner(), mailer));
     servers.serve(sockets, workers(), move |cfg| keyway_portal::configure(cfg, portal.clone()))?;
     servers.beside(tasks::housekeeping(house.clone()));
     servers.beside(tasks::signing_keys(house.clone()));

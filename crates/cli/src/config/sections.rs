@@ -7,6 +7,7 @@ use keyway_core::Duration;
 use keyway_core::audience::Api;
 use keyway_core::credential::ForeignFormat;
 use keyway_core::jwt::Algorithm;
+use keyway_guard::JwtSignature;
 use keyway_portal::settings::{Limits, SignUp, VerifyEmail};
 use serde::Deserialize;
 
@@ -134,16 +135,6 @@ impl Default for Guard {
             records_per_second: 100,
         }
     }
-}
-
-/// How often a JWT's signature is verified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum JwtSignature {
-    /// Once per token and process.
-    Cached,
-    /// On every call.
-    EveryCall,
 }
 
 /// `[oauth]`
