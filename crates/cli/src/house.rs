@@ -182,6 +182,7 @@ impl House {
             master_key: Arc::new(self.master_key.clone()),
             mail_bell: MailBell::default(),
             metrics: Metrics::new()?,
+            issuance: self.issuance(),
         })
     }
 

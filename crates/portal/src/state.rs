@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::error::PageError;
 use crate::extract::Visitor;
+use crate::flows::tokens::Issuance;
 use crate::mail::MailBell;
 use crate::metrics::Metrics;
 use crate::passwords::PasswordPool;
@@ -49,6 +50,8 @@ pub struct Portal {
     pub mail_bell: MailBell,
     /// What is counted.
     pub metrics: Metrics,
+    /// Makes access and refresh tokens.
+    pub issuance: Issuance,
 }
 
 /// Keys derived from the master key, one a purpose.

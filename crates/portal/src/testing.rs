@@ -11,11 +11,14 @@ use actix_web::{App, test, web};
 use keyway_core::audience::Catalogue;
 use keyway_core::clock::ManualClock;
 use keyway_core::credential::Shapes;
+use keyway_core::jwt::Algorithm;
 use keyway_core::random::SeededRandom;
 use keyway_core::{Clock, Duration, Random};
 use keyway_store::seal::MasterKey;
 use keyway_store::testing::{Backend, TestDatabase};
 
+use crate::flows::jwt::KeyRing;
+use crate::flows::tokens::Issuance;
 use crate::mail::MailBell;
 use crate::metrics::Metrics;
 use crate::passwords::{PasswordCost, PasswordPool};
@@ -53,11 +56,20 @@ impl TestPortal {
         };
         change(&mut settings);
         let master_key = MasterKey::from_slice(&[7; 32]).unwrap();
+        let catalogue = Arc::new(Catalogue::default());
+        let issuance = Issuance {
+            issuer: settings.public_url.as_str().into(),
+            brand: Shapes::default().brand,
+            ring: KeyRing::new(master_key.clone(), Algorithm::Es256),
+            limits: settings.limit_defaults,
+            catalogue: Arc::clone(&catalogue),
+            refresh_repeat: settings.refresh_repeat,
+        };
         let portal = web::Data::new(Portal {
             store,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             renderer: Renderer::embedded(Branding::default()).unwrap(),
-            catalogue: Arc::new(Catalogue::default()),
+            catalogue,
             shapes: Arc::new(Shapes::default()),
             settings,
             passwords: PasswordPool::start(PasswordCost::TESTING, 1, 16, &*random).unwrap(),
@@ -65,6 +77,7 @@ impl TestPortal {
             master_key: Arc::new(master_key),
             mail_bell: MailBell::default(),
             metrics: Metrics::new().unwrap(),
+            issuance,
             random,
         });
         Self { portal, clock, database, _folder: folder }
