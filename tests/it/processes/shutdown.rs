@@ -1,6 +1,6 @@
 use std::net::TcpListener;
 
-use crate::harness::process::{Dev, keyway, run_refused};
+use crate::harness::process::{Dev, free_port, keyway, run_refused};
 
 #[tokio::test]
 async fn sigterm_ends_dev_cleanly() {
@@ -28,10 +28,14 @@ async fn a_taken_port_is_one_clear_line() {
 #[tokio::test]
 async fn a_portal_refuses_an_old_schema_and_a_missing_master_key() {
     let folder = tempfile::tempdir().unwrap();
-    let line = run_refused(keyway(folder.path()).arg("portal"));
+    let line = run_refused(
+        keyway(folder.path()).arg("portal").env("KEYWAY_PORTAL_ADDR", format!("127.0.0.1:{}", free_port())),
+    );
     assert!(line.contains("there is no master key"), "{line}");
     std::fs::create_dir_all(folder.path().join("var")).unwrap();
     std::fs::write(folder.path().join("var/master.key"), "0".repeat(64)).unwrap();
-    let line = run_refused(keyway(folder.path()).arg("portal"));
+    let line = run_refused(
+        keyway(folder.path()).arg("portal").env("KEYWAY_PORTAL_ADDR", format!("127.0.0.1:{}", free_port())),
+    );
     assert!(line.contains("run keyway migrate"), "{line}");
 }
