@@ -1,6 +1,7 @@
 //! What tests are made of: servers, actors, answers, processes.
 
 pub mod actors;
+pub mod app;
 pub mod browser;
 pub mod html;
 pub mod process;

@@ -1,0 +1,214 @@
+//! The whole product in this process: real servers on port 0, a fresh migrated database, a clock that is moved by
+//! hand, seeded randomness, passwords that cost little, and the outbox as a mailbox.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration as StdDuration;
+
+use actix_web::web;
+use keyway_cli::config::{Config, Mode, Sources};
+use keyway_cli::house::House;
+use keyway_cli::servers::Servers;
+use keyway_core::clock::ManualClock;
+use keyway_core::ids::OwnerId;
+use keyway_core::random::SeededRandom;
+use keyway_core::secret::PlainSecret;
+use keyway_core::{Clock, Duration};
+use keyway_portal::Portal;
+use keyway_portal::flows::accounts::{self, NewAccount};
+use keyway_portal::flows::inputs::Email;
+use keyway_portal::flows::keys::{self, By, KeyRules, RawKey};
+use keyway_portal::passwords::PasswordCost;
+use keyway_store::StoreError;
+use keyway_store::seal::{KEY_LEN, MasterKey};
+use keyway_store::tables::outbox;
+pub use keyway_store::testing::Backend;
+use keyway_store::testing::{START, TestDatabase};
+
+use super::actors::{Anonymous, KeyClient, http};
+use super::browser::Browser;
+
+/// A password that is long enough for everybody.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// The product, running.
+pub struct TestApp {
+    pub clock: Arc<ManualClock>,
+    pub house: House,
+    pub data: web::Data<Portal>,
+    /// `http://localhost:PORT`, without a slash at the end.
+    pub portal: String,
+    /// The sample API's.
+    pub api: String,
+    pub anonymous: Anonymous,
+    servers: Option<Servers>,
+    _folder: tempfile::TempDir,
+    _database: TestDatabase,
+}
+
+impl TestApp {
+    /// With the settings of `dev`.
+    pub async fn start(backend: Backend) -> Self {
+        Self::start_with(backend, &[]).await
+    }
+
+    /// With further settings, as the environment says them.
+    pub async fn start_with(backend: Backend, more: &[(&str, &str)]) -> Self {
+        let database = TestDatabase::new(backend);
+        let folder = tempfile::tempdir().expect("a folder");
+        let (portal, api) = (bound(), bound());
+        let (portal_port, api_port) = (port(&portal), port(&api));
+        let mut environment = vec![
+            ("KEYWAY_DATA_DIR".to_owned(), folder.path().display().to_string()),
+            ("KEYWAY_DATABASE_URL".to_owned(), database.url_text().to_owned()),
+            ("KEYWAY_PORTAL_ADDR".to_owned(), format!("127.0.0.1:{portal_port}")),
+            ("KEYWAY_API_ADDR".to_owned(), format!("127.0.0.1:{api_port}")),
+        ];
+        environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let sources = Sources { file: Some("/dev/null".into()), environment, flags: Vec::new() };
+        let config = Config::load(&sources, Mode::Dev).expect("the settings");
+
+        let clock = Arc::new(ManualClock::at(START));
+        let random = Arc::new(SeededRandom::new(u64::from(portal_port)));
+        let key = MasterKey::from_slice(&[7; KEY_LEN]).expect("a key");
+        let house =
+            House::with(config, Arc::clone(&clock) as Arc<dyn Clock>, random, key).await.expect("the house");
+        let data = web::Data::new(house.portal(None, PasswordCost::TESTING).expect("the portal"));
+        let mut servers = Servers::default();
+        let shared = data.clone();
+        servers
+            .serve(vec![portal], 1, move |cfg| keyway_portal::configure(cfg, shared.clone()))
+            .expect("the portal's server");
+        drop(api);
+        Self {
+            clock,
+            house,
+            data,
+            portal: format!("http://localhost:{portal_port}"),
+            api: format!("http://localhost:{api_port}"),
+            anonymous: Anonymous { http: http() },
+            servers: Some(servers),
+            _folder: folder,
+            _database: database,
+        }
+    }
+
+    /// Ends it in order, as SIGTERM does.
+    pub async fn stop(mut self) {
+        if let Some(servers) = self.servers.take() {
+            servers.stop().await;
+        }
+        self.house.close().await;
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.portal)
+    }
+    pub fn api(&self, path: &str) -> String {
+        format!("{}{path}", self.api)
+    }
+    /// Moves the clock.
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// An account, made as by the operator.
+    pub async fn person(&self, email: &str, is_admin: bool) -> OwnerId {
+        let password =
+            self.data.passwords.hash(PlainSecret::new(PASSWORD), &*self.house.random).await.expect("a hash");
+        let act = self.house.command();
+        let id = OwnerId::new(act.now, &*self.house.random);
+        let account = NewAccount {
+            id,
+            email: Email::parse(email).expect("an address"),
+            name: email.split('@').next().unwrap_or_default().to_owned(),
+            password: Some(password),
+            verified: true,
+            is_admin,
+        };
+        self.house.store.write(move |tx| accounts::create(tx, &act, &account)).await.expect("an account");
+        id
+    }
+
+    /// A browser in which nobody is signed in.
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.anonymous.http.clone(), &self.portal)
+    }
+
+    /// A browser in which `email` has signed in.
+    pub async fn signed_in(&self, email: &str) -> Browser {
+        let browser = self.browser();
+        let page = browser.get("/sign-in").await.expect(200);
+        let form = Browser::form(&page, "/sign-in").set("email", email).set("password", PASSWORD);
+        browser.submit(&form).await.expect(200);
+        browser
+    }
+
+    /// A key of `owner` with these scopes, made as by the operator.
+    pub async fn key(&self, owner: OwnerId, scopes: &str) -> KeyClient {
+        self.key_with(owner, scopes, |_| {}).await
+    }
+
+    /// The same, with changes to what is asked for.
+    pub async fn key_with(
+        &self,
+        owner: OwnerId,
+        scopes: &str,
+        change: impl FnOnce(&mut RawKey),
+    ) -> KeyClient {
+        let mut raw = RawKey {
+            name: "A key".into(),
+            environment: "live".into(),
+            scopes: scopes.split(' ').map(str::to_owned).collect(),
+            ..RawKey::default()
+        };
+        change(&mut raw);
+        let draft = raw.read().expect("a draft");
+        let rules = KeyRules {
+            catalogue: Arc::clone(&self.data.catalogue),
+            limits: self.house.limit_defaults(),
+            live_needs_verified: false,
+        };
+        let secret = keys::new_secret(&self.data.shapes.brand, draft.environment, &*self.house.random);
+        let (act, kept) = (self.house.command(), secret.clone());
+        let key = self
+            .house
+            .store
+            .write(move |tx| keys::create(tx, &act, &rules, &By::Operator, owner, draft, &kept))
+            .await
+            .expect("a key");
+        KeyClient {
+            http: self.anonymous.http.clone(),
+            id: key.id.to_string(),
+            key: secret.expose().to_owned(),
+        }
+    }
+
+    /// Mails that wait to be sent, the oldest first: subject and text.
+    pub async fn mails(&self) -> Vec<(String, String)> {
+        let now = self.clock.now();
+        let due: Result<_, StoreError> = self.house.store.read(move |conn| outbox::due(conn, now, 100)).await;
+        due.expect("the outbox").into_iter().map(|mail| (mail.subject, mail.body_text)).collect()
+    }
+}
+
+fn bound() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").expect("a port")
+}
+
+fn port(listener: &TcpListener) -> u16 {
+    listener.local_addr().expect("an address").port()
+}
+
+/// Waits until `done` says so, at most two seconds of real time.
+pub async fn within_two_seconds<F: Future<Output = bool>>(what: &str, mut done: impl FnMut() -> F) {
+    let end = std::time::Instant::now() + StdDuration::from_secs(2);
+    let mut turn = tokio::time::interval(StdDuration::from_millis(20));
+    while std::time::Instant::now() < end {
+        turn.tick().await;
+        if done().await {
+            return;
+        }
+    }
+    panic!("{what}: not within two seconds");
+}

@@ -1,0 +1,3 @@
+//! The dashboard, as a browser without JavaScript sees it.
+
+mod accounts;
