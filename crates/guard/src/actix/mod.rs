@@ -17,12 +17,14 @@
 //! in a guarded scope that names nothing answers 500.
 
 mod answer;
+mod cors;
 mod errors;
 mod middleware;
 mod principal;
 mod request_ids;
 mod scopes;
 
+pub use cors::Cors;
 pub use errors::{configure_errors, resource};
 pub use middleware::Protect;
 pub use principal::Principal;
