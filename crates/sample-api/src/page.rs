@@ -73,7 +73,9 @@ mod tests {
 
     #[test]
     fn entity_tags_are_compared_as_the_rfc_says() {
-        let with = |name: HeaderName, value: &str| TestRequest::default().insert_header((name, value)).to_http_request();
+        let with = |name: HeaderName, value: &str| {
+            TestRequest::default().insert_header((name, value)).to_http_request()
+        };
         assert_eq!(if_match(&TestRequest::default().to_http_request(), "\"1\""), Condition::None);
         assert_eq!(if_match(&with(IF_MATCH, "\"0\", \"1\""), "\"1\""), Condition::Holds);
         assert_eq!(if_match(&with(IF_MATCH, "*"), "\"1\""), Condition::Holds);

@@ -11,9 +11,7 @@ use crate::{documents, notes, whoami};
 pub(crate) fn configure(config: &mut ServiceConfig, guard: &Guard) {
     config
         .service(resource("/ping", "GET").route(web::get().to(ping).wrap(open())))
-        .service(
-            resource("/openapi.json", "GET").route(web::get().to(documents::openapi).wrap(open())),
-        )
+        .service(resource("/openapi.json", "GET").route(web::get().to(documents::openapi).wrap(open())))
         .service(
             resource("/.well-known/oauth-protected-resource", "GET")
                 .route(web::get().to(documents::protected_resource).wrap(open())),

@@ -30,7 +30,10 @@ pub(crate) async fn list(
         || Problem::new(400, "invalid_request", "The limit is out of range").field("limit", "From 1 to 100.");
     let limit = page.limit().ok_or_else(out_of_range)?;
     let after = page.after().map(|after| {
-        let unknown = || Problem::new(400, "invalid_request", "The cursor is not one of ours").field("after", "The `next` of the page before.");
+        let unknown = || {
+            Problem::new(400, "invalid_request", "The cursor is not one of ours")
+                .field("after", "The `next` of the page before.")
+        };
         after.parse::<EntityId>().map_err(|_| unknown())
     });
     let after = after.transpose()?.map(|id| id.to_string());
