@@ -8,6 +8,7 @@ use keyway_core::ids::{ApiKeyId, FamilyId, GrantId, OwnerId};
 use crate::conn::Conn;
 use crate::error::StoreError;
 use crate::schema::{access_tokens, api_keys, families, grants};
+use crate::tables::families::EndReason;
 use crate::types::Table;
 
 /// Revokes all API keys of an owner that are not revoked.
@@ -17,7 +18,7 @@ use crate::types::Table;
 pub fn revoke_api_keys(
     conn: &mut Conn,
     owner: OwnerId,
-    reason: &str,
+    reason: EndReason,
     now: Timestamp,
 ) -> Result<Vec<ApiKeyId>, StoreError> {
     let living = || {
@@ -27,7 +28,7 @@ pub fn revoke_api_keys(
     diesel::update(living())
         .set((
             api_keys::revoked_at.eq(now.as_micros()),
-            api_keys::revoked_reason.eq(reason),
+            api_keys::revoked_reason.eq(reason.as_str()),
             api_keys::version.eq(api_keys::version + 1),
         ))
         .execute(conn)?;
@@ -41,7 +42,7 @@ pub fn revoke_api_keys(
 pub fn end_families(
     conn: &mut Conn,
     owner: OwnerId,
-    reason: &str,
+    reason: EndReason,
     now: Timestamp,
 ) -> Result<Vec<FamilyId>, StoreError> {
     let living = || {
@@ -51,7 +52,7 @@ pub fn end_families(
     };
     let ids: Vec<String> = living().select(families::id).load(conn)?;
     diesel::update(living())
-        .set((families::ended_at.eq(now.as_micros()), families::ended_reason.eq(reason)))
+        .set((families::ended_at.eq(now.as_micros()), families::ended_reason.eq(reason.as_str())))
         .execute(conn)?;
     ids.iter().map(|id| Table("families").parse("id", id)).collect()
 }
@@ -63,7 +64,7 @@ pub fn end_families(
 pub fn revoke_grants(
     conn: &mut Conn,
     owner: OwnerId,
-    reason: &str,
+    reason: EndReason,
     now: Timestamp,
 ) -> Result<Vec<GrantId>, StoreError> {
     let (owner, at) = (owner.to_string(), now.as_micros());
@@ -75,7 +76,7 @@ pub fn revoke_grants(
             .filter(families::owner_id.eq(&owner).and(families::grant_id.is_not_null()))
             .filter(families::ended_at.is_null()),
     )
-    .set((families::ended_at.eq(at), families::ended_reason.eq(reason)))
+    .set((families::ended_at.eq(at), families::ended_reason.eq(reason.as_str())))
     .execute(conn)?;
     diesel::update(
         access_tokens::table

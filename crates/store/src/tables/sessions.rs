@@ -157,6 +157,19 @@ pub fn list(
         .collect()
 }
 
+/// The ids of all sessions of a person, but for `except`.
+///
+/// # Errors
+/// When the statement fails or a row cannot be read.
+pub fn ids(conn: &mut Conn, owner: OwnerId, except: Option<SessionId>) -> Result<Vec<SessionId>, StoreError> {
+    let except = except.map(|id| id.to_string()).unwrap_or_default();
+    let ids: Vec<String> = sessions::table
+        .filter(sessions::owner_id.eq(owner.to_string()).and(sessions::id.ne(except)))
+        .select(sessions::id)
+        .load(conn)?;
+    ids.iter().map(|id| TABLE.parse("id", id)).collect()
+}
+
 /// Ends one session of a person. `false` when they have no such session.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::ids::OwnerId;
 use keyway_store::tables::endings;
+use keyway_store::tables::families::EndReason;
 use keyway_store::{StoreError, Tx};
 use serde_json::json;
 
@@ -33,7 +34,7 @@ pub fn end_also(
     act: &Act,
     owner: OwnerId,
     also: Also,
-    reason: &str,
+    reason: EndReason,
 ) -> Result<(), StoreError> {
     let now = act.now;
     let (mut keys, mut families, mut grants) = (Vec::new(), Vec::new(), Vec::new());
@@ -58,7 +59,6 @@ pub fn end_also(
     if keys.len() + families.len() + grants.len() == 0 {
         return Ok(());
     }
-    let ended =
-        json!({ "keys": keys.len(), "jwt_families": families.len(), "apps": grants.len(), "reason": reason });
+    let ended = json!({ "keys": keys.len(), "jwt_families": families.len(), "apps": grants.len(), "reason": reason.as_str() });
     act.audit(tx, Deed::new(Some(owner), "credentials.ended", "account", owner).after(ended))
 }

@@ -4,6 +4,7 @@ use keyway_core::ids::{OwnerId, SessionId};
 use keyway_core::secret::SecretDigest;
 use keyway_store::tables::accounts::StoredPassword;
 use keyway_store::tables::audit::Actor;
+use keyway_store::tables::families::EndReason;
 use keyway_store::tables::mail_links::{self, LinkPurpose};
 use keyway_store::tables::{accounts, owners, sessions};
 use keyway_store::{StoreError, Tx};
@@ -28,7 +29,7 @@ pub fn change_password(
     accounts::update_password(tx.conn(), owner, password, act.now)?;
     mail_links::withdraw(tx.conn(), LinkPurpose::Reset, Some(owner), act.now)?;
     sessions::end_all(tx.conn(), owner, Some(here))?;
-    end_also(tx, act, owner, also, "password_changed")?;
+    end_also(tx, act, owner, also, EndReason::Revoked)?;
     act.audit(tx, Deed::new(Some(owner), "account.password_changed", "account", owner))
 }
 
@@ -71,7 +72,7 @@ pub fn reset_password(
     accounts::update_password(tx.conn(), owner, password, act.now)?;
     mail_links::withdraw(tx.conn(), LinkPurpose::Reset, Some(owner), act.now)?;
     sessions::end_all(tx.conn(), owner, None)?;
-    end_also(tx, &act, owner, if first_proof { Also::ALL } else { also }, "password_reset")?;
+    end_also(tx, &act, owner, if first_proof { Also::ALL } else { also }, EndReason::Revoked)?;
     act.audit(tx, Deed::new(Some(owner), "account.password_reset", "account", owner))?;
     Ok(owner)
 }

@@ -8,7 +8,7 @@ use keyway_store::tables::owners;
 use keyway_store::{Conn, StoreError, Tx};
 
 use crate::flows::throttle::{self, Guesser};
-use crate::flows::{Act, Deed, mail};
+use crate::flows::{Act, Deed, grants, mail};
 use crate::render::Mail;
 use crate::settings::VerifyEmail;
 
@@ -97,10 +97,11 @@ pub fn sign_in(
     Ok(())
 }
 
-/// Notes that a session ended by its person's wish.
+/// Notes that a session ended by its person's wish. Apps without `offline_access` that it let in end with it.
 ///
 /// # Errors
 /// When the database fails.
 pub fn sign_out(tx: &mut Tx<'_>, act: &Act, owner: OwnerId, session: SessionId) -> Result<(), StoreError> {
+    grants::end_for_session(tx, act, owner, session)?;
     act.audit(tx, Deed::new(Some(owner), "session.ended", "session", session))
 }

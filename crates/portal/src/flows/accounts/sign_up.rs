@@ -4,6 +4,7 @@ use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::ids::OwnerId;
 use keyway_core::owner::{Owner, OwnerKind};
 use keyway_store::tables::accounts::{self, Account, StoredPassword};
+use keyway_store::tables::families::EndReason;
 use keyway_store::tables::mail_links::{self, LinkPurpose};
 use keyway_store::tables::{owners, sessions, settings};
 use keyway_store::{StoreError, Tx};
@@ -126,7 +127,7 @@ fn supersede(tx: &mut Tx<'_>, act: &Act, owner: OwnerId) -> Result<(), StoreErro
     mail_links::withdraw(tx.conn(), LinkPurpose::Verify, Some(owner), act.now)?;
     mail_links::withdraw(tx.conn(), LinkPurpose::Reset, Some(owner), act.now)?;
     sessions::end_all(tx.conn(), owner, None)?;
-    end_also(tx, act, owner, Also::ALL, "superseded")?;
+    end_also(tx, act, owner, Also::ALL, EndReason::OwnerEnded)?;
     owners::delete(tx.conn(), owner, act.now)?;
     tx.publish(NewChange::ended(EntityKind::Owner, owner, act.now));
     act.audit(tx, Deed::new(Some(owner), "account.superseded", "account", owner))

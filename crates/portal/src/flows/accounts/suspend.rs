@@ -2,6 +2,7 @@
 
 use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::ids::OwnerId;
+use keyway_store::tables::families::EndReason;
 use keyway_store::tables::{accounts, owners, sessions};
 use keyway_store::{StoreError, Tx};
 
@@ -36,7 +37,7 @@ pub fn suspend(tx: &mut Tx<'_>, act: &Act, owner: OwnerId) -> Result<(), Suspend
         return Err(SuspendError::LastAdministrator);
     }
     sessions::end_all(tx.conn(), owner, None)?;
-    end_also(tx, act, owner, Also { keys: false, tokens: true, grants: true }, "suspended")?;
+    end_also(tx, act, owner, Also { keys: false, tokens: true, grants: true }, EndReason::OwnerEnded)?;
     tx.publish(NewChange::ended(EntityKind::Owner, owner, act.now));
     act.audit(tx, Deed::new(Some(owner), "account.suspended", "account", owner))?;
     Ok(())

@@ -185,6 +185,26 @@ async fn the_last_administrator_cannot_be_suspended() {
 }
 
 #[tokio::test]
+async fn two_administrators_cannot_suspend_each_other_at_once() {
+    for home in homes() {
+        let mut ids = Vec::new();
+        for address in ["ada@example.com", "bob@example.com"] {
+            let act = home.act(START);
+            let new = NewAccount { email: Email::parse(address).unwrap(), ..home.new_account(true, true) };
+            ids.push(new.id);
+            home.store.write(move |tx| create(tx, &act, &new)).await.unwrap();
+        }
+        let (a, b) = (ids[0], ids[1]);
+        let (first, second) = (home.act(START), home.act(START));
+        let (first, second) = tokio::join!(
+            home.store.write(move |tx| suspend(tx, &first, a)),
+            home.store.write(move |tx| suspend(tx, &second, b)),
+        );
+        assert!(first.is_ok() != second.is_ok(), "exactly one is suspended");
+    }
+}
+
+#[tokio::test]
 async fn suspending_and_resuming_tell_the_guards() {
     for home in homes() {
         let (act, new) = (home.act(START), home.new_account(false, true));

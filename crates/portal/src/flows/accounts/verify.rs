@@ -4,6 +4,7 @@ use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::ids::{OwnerId, SessionId};
 use keyway_core::secret::SecretDigest;
 use keyway_store::tables::audit::Actor;
+use keyway_store::tables::families::EndReason;
 use keyway_store::tables::mail_links::{self, LinkPurpose};
 use keyway_store::tables::{accounts, owners, sessions};
 use keyway_store::{StoreError, Tx};
@@ -46,7 +47,7 @@ pub fn verify(
     if elsewhere {
         accounts::clear_password(tx.conn(), owner, now)?;
         sessions::end_all(tx.conn(), owner, None)?;
-        end_also(tx, &act, owner, Also::ALL, "verified_elsewhere")?;
+        end_also(tx, &act, owner, Also::ALL, EndReason::Revoked)?;
         tx.publish(NewChange::ended(EntityKind::Owner, owner, now));
     }
     accounts::signed_in(tx.conn(), owner, now)?;
