@@ -16,12 +16,12 @@ use keyway_store::tables::grants::{self, GrantUpdate};
 use keyway_store::tables::owners;
 use keyway_store::{StoreError, Tx};
 
-use super::clients::IDENTITY_SCOPES;
 use super::{Act, Deed};
 use crate::oauth::params::Params;
 
 /// The longest `state` and `nonce`, in bytes.
 const MAX_OPAQUE: usize = 2048;
+const OFFLINE: &str = "offline_access";
 
 /// How the client wants the user to be asked (OpenID Connect Core §3.1.2.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,9 +112,8 @@ pub fn read(
     if [nonce.as_deref(), params.get("state")].into_iter().flatten().any(|text| text.len() > MAX_OPAQUE) {
         return Err(invalid("state and nonce have at most 2048 characters"));
     }
-    let asked = asked_scopes(client, params)?;
+    let (asked, offline) = asked_scopes(client, params)?;
     let (api, scopes) = target(client, catalogue, params.resource()?, &asked, params.get("scope").is_some())?;
-    let offline = asked.contains("offline_access");
     Ok(AuthorizationRequest {
         scopes,
         offline,
@@ -126,21 +125,25 @@ pub fn read(
     })
 }
 
-fn asked_scopes(client: &Client, params: &Params) -> Result<ScopeSet, OauthError> {
-    let Some(text) = params.get("scope") else { return Ok(client.scopes.clone()) };
-    let asked: ScopeSet =
-        text.parse().map_err(|e| OauthError::new(ErrorCode::InvalidScope, format!("{e}")))?;
+/// What is asked of an API, and whether the consent shall outlive the browser session. Any client that refreshes
+/// tokens may ask for `offline_access` (OpenID Connect Core §11); it belongs to no API.
+fn asked_scopes(client: &Client, params: &Params) -> Result<(ScopeSet, bool), OauthError> {
+    let Some(text) = params.get("scope") else { return Ok((client.scopes.clone(), false)) };
+    let invalid = |text: String| OauthError::new(ErrorCode::InvalidScope, text);
+    let asked: ScopeSet = text.parse().map_err(|error| invalid(format!("{error}")))?;
+    let offline = asked.contains(OFFLINE) && client.may_use(GrantType::RefreshToken);
+    let asked = if offline { asked.iter().filter(|s| s.as_str() != OFFLINE).cloned().collect() } else { asked };
     match asked.iter().find(|scope| !client.scopes.contains(scope.as_str())) {
-        Some(extra) => Err(OauthError::new(
-            ErrorCode::InvalidScope,
-            format!("this client may not ask for the scope {extra}"),
-        )),
-        None => Ok(asked),
+        Some(extra) => Err(invalid(format!("this client may not ask for the scope {extra}"))),
+        None => Ok((asked, offline)),
     }
 }
 
 /// The API that a request is for, and its scopes of those asked. Scopes that were not named but come from the
 /// client's registration are cut down to the API named by `resource`.
+///
+/// # Errors
+/// `invalid_scope` or `invalid_target` (RFC 8707 §2).
 pub fn target<'c>(
     client: &Client,
     catalogue: &'c Catalogue,
@@ -148,9 +151,7 @@ pub fn target<'c>(
     asked: &ScopeSet,
     named: bool,
 ) -> Result<(&'c Api, ScopeSet), OauthError> {
-    let identity: ScopeSet =
-        IDENTITY_SCOPES.iter().filter_map(|name| name.parse::<keyway_core::scope::Scope>().ok()).collect();
-    let mut scopes = asked.without(&identity);
+    let mut scopes = asked.clone();
     if let (false, Some(api)) = (named, resource.and_then(|r| catalogue.find(r))) {
         scopes = scopes.intersection(&api.scope_set());
     }

@@ -285,17 +285,13 @@ fn check_scopes(catalogue: &Catalogue, scopes: &ScopeSet) -> Result<(), ClientEr
     if scopes.is_empty() {
         return Err(ClientError::NoScopes);
     }
-    let known = |name: &str| {
-        IDENTITY_SCOPES.contains(&name) || catalogue.apis().iter().any(|api| api.scope(name).is_some())
+    let known = |name: &str| { catalogue.apis().iter().any(|api| api.scope(name).is_some())
     };
     match scopes.iter().find(|scope| !known(scope.as_str())) {
         Some(unknown) => Err(ClientError::UnknownScope(unknown.to_string())),
         None => Ok(()),
     }
 }
-
-/// Scopes that belong to no API: what a token is for follows from the others.
-pub const IDENTITY_SCOPES: [&str; 1] = ["offline_access"];
 
 fn check_shape(new: &NewClient) -> Result<(), ClientError> {
     let has_secret = matches!(new.auth_method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost);

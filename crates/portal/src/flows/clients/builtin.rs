@@ -55,7 +55,7 @@ pub fn ensure_builtin(tx: &mut Tx<'_>, act: &Act, catalogue: &Catalogue) -> Resu
 
 fn all_scopes(catalogue: &Catalogue) -> ScopeSet {
     let names = catalogue.apis().iter().flat_map(|api| &api.scopes).map(|scope| scope.name.as_str());
-    names.chain(super::IDENTITY_SCOPES).filter_map(|name| name.parse::<Scope>().ok()).collect()
+    names.filter_map(|name| name.parse::<Scope>().ok()).collect()
 }
 
 fn command_line_client(act: &Act, scopes: ScopeSet) -> Client {

@@ -100,7 +100,7 @@ pub(super) async fn shown(
 
 fn curl(portal: &Portal, client: &Client, secret: &str) -> Option<String> {
     let at = format!("{}/oauth/token", portal.settings.public_url);
-    let scope = client.scopes.iter().find(|scope| scope.as_str() != "offline_access")?;
+    let scope = client.scopes.iter().next()?;
     client.may_use(GrantType::ClientCredentials).then(|| {
         format!("curl -u '{}:{secret}' -d grant_type=client_credentials -d scope={scope} {at}", client.id)
     })
