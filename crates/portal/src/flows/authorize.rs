@@ -132,7 +132,8 @@ fn asked_scopes(client: &Client, params: &Params) -> Result<(ScopeSet, bool), Oa
     let invalid = |text: String| OauthError::new(ErrorCode::InvalidScope, text);
     let asked: ScopeSet = text.parse().map_err(|error| invalid(format!("{error}")))?;
     let offline = asked.contains(OFFLINE) && client.may_use(GrantType::RefreshToken);
-    let asked = if offline { asked.iter().filter(|s| s.as_str() != OFFLINE).cloned().collect() } else { asked };
+    let asked =
+        if offline { asked.iter().filter(|s| s.as_str() != OFFLINE).cloned().collect() } else { asked };
     match asked.iter().find(|scope| !client.scopes.contains(scope.as_str())) {
         Some(extra) => Err(invalid(format!("this client may not ask for the scope {extra}"))),
         None => Ok((asked, offline)),

@@ -285,8 +285,7 @@ fn check_scopes(catalogue: &Catalogue, scopes: &ScopeSet) -> Result<(), ClientEr
     if scopes.is_empty() {
         return Err(ClientError::NoScopes);
     }
-    let known = |name: &str| { catalogue.apis().iter().any(|api| api.scope(name).is_some())
-    };
+    let known = |name: &str| catalogue.apis().iter().any(|api| api.scope(name).is_some());
     match scopes.iter().find(|scope| !known(scope.as_str())) {
         Some(unknown) => Err(ClientError::UnknownScope(unknown.to_string())),
         None => Ok(()),
