@@ -15,6 +15,7 @@ use keyway_guard::{self as guard, Guard};
 use keyway_portal::Portal;
 use keyway_portal::flows::jwt::{self, KeyRing};
 use keyway_portal::flows::tokens::Issuance;
+use keyway_portal::oauth::limits::EndpointLimits;
 use keyway_portal::flows::{Act, clients};
 use keyway_portal::mail::MailBell;
 use keyway_portal::metrics::Metrics;
@@ -170,6 +171,7 @@ impl House {
             None => Renderer::embedded(settings.branding.clone())?,
         };
         Ok(Portal {
+            limits: EndpointLimits::new(&settings.limits, &self.clock),
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),

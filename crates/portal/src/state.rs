@@ -19,6 +19,7 @@ use crate::extract::Visitor;
 use crate::flows::tokens::Issuance;
 use crate::mail::MailBell;
 use crate::metrics::Metrics;
+use crate::oauth::limits::EndpointLimits;
 use crate::passwords::PasswordPool;
 use crate::render::{Chrome, Flash, FlashKind, Renderer};
 use crate::session;
@@ -46,6 +47,8 @@ pub struct Portal {
     pub master_key: Arc<MasterKey>,
     /// Keys of the portal's own cookies.
     pub secrets: CookieSecrets,
+    /// How often OAuth's endpoints may be called.
+    pub limits: EndpointLimits,
     /// Wakes who sends mails.
     pub mail_bell: MailBell,
     /// What is counted.

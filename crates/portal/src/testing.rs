@@ -8,7 +8,7 @@ use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, LOCATION, SET_COOKIE};
 use actix_web::{App, test, web};
-use keyway_core::audience::Catalogue;
+use keyway_core::audience::{Api, Catalogue};
 use keyway_core::clock::ManualClock;
 use keyway_core::credential::Shapes;
 use keyway_core::jwt::Algorithm;
@@ -21,6 +21,7 @@ use crate::flows::jwt::KeyRing;
 use crate::flows::tokens::Issuance;
 use crate::mail::MailBell;
 use crate::metrics::Metrics;
+use crate::oauth::limits::EndpointLimits;
 use crate::passwords::{PasswordCost, PasswordPool};
 use crate::render::{Branding, Renderer};
 use crate::settings::{Limits, Settings, SignUp, VerifyEmail};
@@ -56,10 +57,10 @@ impl TestPortal {
         };
         change(&mut settings);
         let master_key = MasterKey::from_slice(&[7; 32]).unwrap();
-        let catalogue = Arc::new(Catalogue::default());
+        let (catalogue, shapes) = (Arc::new(Catalogue::new(vec![sample_api()])), Arc::new(Shapes::default()));
         let issuance = Issuance {
             issuer: settings.public_url.as_str().into(),
-            brand: Shapes::default().brand,
+            brand: shapes.brand.clone(),
             ring: KeyRing::new(master_key.clone(), Algorithm::Es256),
             limits: settings.limit_defaults,
             catalogue: Arc::clone(&catalogue),
@@ -69,8 +70,9 @@ impl TestPortal {
             store,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             renderer: Renderer::embedded(Branding::default()).unwrap(),
+            limits: EndpointLimits::new(&settings.limits, &(Arc::clone(&clock) as Arc<dyn Clock>)),
             catalogue,
-            shapes: Arc::new(Shapes::default()),
+            shapes,
             settings,
             passwords: PasswordPool::start(PasswordCost::TESTING, 1, 16, &*random).unwrap(),
             secrets: CookieSecrets::derive(&master_key),
@@ -82,6 +84,18 @@ impl TestPortal {
         });
         Self { portal, clock, database, _folder: folder }
     }
+}
+
+/// The API that tests' credentials are for.
+pub(crate) fn sample_api() -> Api {
+    let scope = |name: &str| serde_json::json!({ "name": name, "description": name });
+    serde_json::from_value(serde_json::json!({
+        "audience": "http://localhost:8081",
+        "name": "Sample API",
+        "base_url": "http://localhost:8081",
+        "scopes": [scope("notes:read"), scope("notes:write")],
+    }))
+    .unwrap()
 }
 
 impl TestPortal {

@@ -7,6 +7,8 @@ use keyway_core::oauth::{ErrorCode, OauthError};
 use keyway_store::StoreError;
 use serde::Serialize;
 
+use crate::flows::tokens::TokenError;
+
 /// Why an endpoint refuses.
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
@@ -28,6 +30,16 @@ pub enum EndpointError {
     /// A key could not be read or used; nothing of it is told.
     #[error(transparent)]
     Key(#[from] keyway_core::jwt::KeyError),
+}
+
+impl From<TokenError> for EndpointError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Oauth(error) => Self::Oauth(error),
+            TokenError::Store(error) => Self::Store(error),
+            TokenError::Key(error) => Self::Key(error),
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -1,10 +1,29 @@
 //! OAuth's endpoints, one a file. What they decide lies in [`crate::flows`]; here it is read and answered.
 
 pub mod client_auth;
+mod cors;
 pub mod error;
+mod introspect;
+mod jwks;
+pub mod limits;
+mod metadata;
 pub mod params;
+mod revoke;
+#[cfg(test)]
+mod tests;
+mod token;
 
-use actix_web::web::ServiceConfig;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, ServiceConfig};
 
 /// All endpoints that know no browser session.
-pub fn configure(_cfg: &mut ServiceConfig) {}
+pub fn configure(cfg: &mut ServiceConfig) {
+    let open = |path: &str| web::resource(path).wrap(from_fn(cors::any_origin));
+    cfg.service(open("/oauth/token").route(web::post().to(token::token)))
+        .service(open("/oauth/revoke").route(web::post().to(revoke::revoke)))
+        .service(web::resource("/oauth/introspect").route(web::post().to(introspect::introspect)))
+        .service(open("/.well-known/jwks.json").route(web::get().to(jwks::jwks)))
+        .service(
+            open("/.well-known/oauth-authorization-server").route(web::get().to(metadata::metadata)),
+        );
+}

@@ -5,11 +5,14 @@
 
 pub mod client_credentials;
 pub mod code;
+pub mod exchange;
 pub mod families;
+pub mod introspect;
 mod issue;
 pub mod mint;
 pub mod refresh;
 mod response;
+pub mod revoke;
 #[cfg(test)]
 mod tests;
 

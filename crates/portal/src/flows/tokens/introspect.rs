@@ -1,0 +1,148 @@
+//! What a credential is worth now (RFC 7662), for those whom it concerns: a resource server asks about credentials for
+//! its own API, any other confidential client about tokens that were issued to itself.
+
+use keyway_core::Timestamp;
+use keyway_core::change::Position;
+use keyway_core::credential::{Kind, Shape, Shapes};
+use keyway_core::facts::{Facts, Method, State};
+use keyway_core::jwt::{LEEWAY, VerificationKeys, verify};
+use keyway_core::oauth::{Client, ClientKind, GuardFacts, Introspection};
+use keyway_core::secret::PlainSecret;
+use keyway_store::tables::{families, refresh_tokens};
+use keyway_store::{Conn, StoreError, facts, feed};
+
+use super::{Issuance, TokenError};
+use crate::flows::jwt::jwks;
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Who asks. It has been authenticated.
+    pub asker: Client,
+    /// About which credential.
+    pub token: PlainSecret,
+    /// Whether a resource server wants to know why the answer is no.
+    pub explain: bool,
+}
+
+/// Answers. Whoever may not know gets the same answer as for a credential that does not exist.
+///
+/// # Errors
+/// When the database cannot answer, or the published keys cannot be read.
+pub fn introspect(
+    conn: &mut Conn,
+    issuance: &Issuance,
+    shapes: &Shapes,
+    asked: &Asked,
+    now: Timestamp,
+) -> Result<Introspection, TokenError> {
+    // Before the look-up, so that whoever keeps the answer knows from where on it may be stale.
+    let position = feed::head(conn)?.head;
+    let found = match shapes.classify(asked.token.expose()) {
+        Shape::ApiKey => facts::api_key(conn, asked.token.digest(), &issuance.limits)?,
+        Shape::AccessToken => facts::access_token(conn, asked.token.digest(), &issuance.limits)?,
+        Shape::Jwt => jwt(conn, issuance, &asked.token)?,
+        Shape::WrongKind(Kind::RefreshToken) => return Ok(refresh_token(conn, issuance, asked, now)?),
+        Shape::BadChecksum | Shape::WrongKind(_) | Shape::Unknown => None,
+    };
+    Ok(found.map_or_else(Introspection::inactive, |facts| answer(issuance, asked, &facts, position, now)))
+}
+
+fn jwt(conn: &mut Conn, issuance: &Issuance, token: &PlainSecret) -> Result<Option<Facts>, TokenError> {
+    let keys = VerificationKeys::from_jwks(&jwks(conn)?)?;
+    let Ok(verified) = verify(token.expose(), &keys, &issuance.issuer) else { return Ok(None) };
+    let mut facts = verified.facts;
+    let mut line = facts.ancestors.to_vec();
+    line.push(facts.id);
+    line.extend(facts.signing_key);
+    if feed::ended_after(conn, &line, verified.position)? {
+        facts.state = State::Revoked;
+    }
+    Ok(Some(facts))
+}
+
+fn answer(
+    issuance: &Issuance,
+    asked: &Asked,
+    facts: &Facts,
+    position: Position,
+    now: Timestamp,
+) -> Introspection {
+    let asker = &asked.asker;
+    let (concerned, is_guard) = match asker.kind {
+        ClientKind::ResourceServer => {
+            (asker.audience.as_ref().is_some_and(|own| facts.audiences.contains(own)), true)
+        }
+        ClientKind::Confidential => (facts.method != Method::ApiKey && facts.client == Some(asker.id), false),
+        ClientKind::Public => (false, false),
+    };
+    if !concerned {
+        return Introspection::inactive();
+    }
+    let guard_facts = || is_guard.then(|| GuardFacts::of(facts, position));
+    let why = why_inactive(facts, now);
+    if let Some(reason) = why {
+        return match guard_facts().filter(|_| asked.explain) {
+            Some(facts) => Introspection {
+                reason: Some(reason.to_owned()),
+                keyway: Some(facts),
+                ..Introspection::inactive()
+            },
+            None => Introspection::inactive(),
+        };
+    }
+    Introspection {
+        active: true,
+        scope: Some(facts.scopes.clone()),
+        client_id: facts.client,
+        token_type: Some("Bearer".to_owned()),
+        exp: facts.expires_at.map(Timestamp::as_seconds),
+        iat: Some((facts.not_before + LEEWAY).as_seconds()),
+        sub: Some(facts.subject.to_string()),
+        aud: facts.audiences.to_vec(),
+        iss: Some(issuance.issuer.to_string()),
+        jti: Some(facts.id),
+        reason: None,
+        keyway: guard_facts(),
+    }
+}
+
+fn why_inactive(facts: &Facts, now: Timestamp) -> Option<&'static str> {
+    match facts.state {
+        State::Revoked => Some("revoked"),
+        State::Disabled => Some("disabled"),
+        State::OwnerSuspended => Some("owner_suspended"),
+        State::Active if facts.expires_at.is_some_and(|end| end <= now) => Some("expired"),
+        State::Active if now < facts.not_before => Some("not_yet_valid"),
+        State::Active => None,
+    }
+}
+
+/// A refresh token concerns the client that holds it and nobody else.
+fn refresh_token(
+    conn: &mut Conn,
+    issuance: &Issuance,
+    asked: &Asked,
+    now: Timestamp,
+) -> Result<Introspection, StoreError> {
+    let Some(token) = refresh_tokens::find(conn, asked.token.digest())? else {
+        return Ok(Introspection::inactive());
+    };
+    let family = families::find(conn, token.family)?.filter(|family| {
+        asked.asker.kind == ClientKind::Confidential
+            && family.client == asked.asker.id
+            && family.is_living(now)
+            && token.consumed_at.is_none()
+            && now < token.expires_at
+    });
+    Ok(family.map_or_else(Introspection::inactive, |family| Introspection {
+        active: true,
+        scope: Some(family.scopes),
+        client_id: Some(family.client),
+        exp: Some(token.expires_at.as_seconds()),
+        iat: Some(token.created_at.as_seconds()),
+        sub: Some(family.owner.to_string()),
+        iss: Some(issuance.issuer.to_string()),
+        ..Introspection::inactive()
+    }))
+}

@@ -1,0 +1,72 @@
+//! `/.well-known/oauth-authorization-server` (RFC 8414): what works, and nothing else.
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpResponse, web};
+use keyway_core::oauth::{AuthMethod, GrantType};
+use serde::Serialize;
+
+use crate::state::Portal;
+
+/// The grants that the token endpoint serves.
+const GRANTS: [&str; 4] = [
+    GrantType::AuthorizationCode.as_str(),
+    GrantType::RefreshToken.as_str(),
+    GrantType::ClientCredentials.as_str(),
+    GrantType::TokenExchange.as_str(),
+];
+/// How clients authenticate.
+const AUTH: [&str; 3] = [
+    AuthMethod::None.as_str(),
+    AuthMethod::ClientSecretBasic.as_str(),
+    AuthMethod::ClientSecretPost.as_str(),
+];
+/// Introspection is for clients that prove who they are.
+const SECRET_AUTH: [&str; 2] =
+    [AuthMethod::ClientSecretBasic.as_str(), AuthMethod::ClientSecretPost.as_str()];
+
+#[derive(Serialize)]
+struct Metadata<'m> {
+    issuer: &'m str,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    jwks_uri: String,
+    scopes_supported: Vec<&'m str>,
+    response_types_supported: [&'static str; 1],
+    response_modes_supported: [&'static str; 1],
+    grant_types_supported: [&'static str; 4],
+    token_endpoint_auth_methods_supported: [&'static str; 3],
+    revocation_endpoint: String,
+    revocation_endpoint_auth_methods_supported: [&'static str; 3],
+    introspection_endpoint: String,
+    introspection_endpoint_auth_methods_supported: [&'static str; 2],
+    code_challenge_methods_supported: [&'static str; 1],
+    authorization_response_iss_parameter_supported: bool,
+}
+
+/// The document.
+pub async fn metadata(portal: web::Data<Portal>) -> HttpResponse {
+    let issuer = portal.settings.public_url.as_str();
+    let at = |path: &str| format!("{issuer}{path}");
+    let mut scopes: Vec<&str> =
+        portal.catalogue.apis().iter().flat_map(|api| &api.scopes).map(|scope| scope.name.as_str()).collect();
+    scopes.push("offline_access");
+    scopes.sort_unstable();
+    scopes.dedup();
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(Metadata {
+        issuer,
+        authorization_endpoint: at("/oauth/authorize"),
+        token_endpoint: at("/oauth/token"),
+        jwks_uri: at("/.well-known/jwks.json"),
+        scopes_supported: scopes,
+        response_types_supported: ["code"],
+        response_modes_supported: ["query"],
+        grant_types_supported: GRANTS,
+        token_endpoint_auth_methods_supported: AUTH,
+        revocation_endpoint: at("/oauth/revoke"),
+        revocation_endpoint_auth_methods_supported: AUTH,
+        introspection_endpoint: at("/oauth/introspect"),
+        introspection_endpoint_auth_methods_supported: SECRET_AUTH,
+        code_challenge_methods_supported: ["S256"],
+        authorization_response_iss_parameter_supported: true,
+    })
+}

@@ -1,0 +1,212 @@
+//! `/oauth/token` (RFC 6749 §3.2): four grants, each with its own flow.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, PRAGMA};
+use actix_web::{HttpRequest, HttpResponse, web};
+use keyway_core::oauth::{Client, ClientKind, ErrorCode, GrantType, OauthError};
+use keyway_core::scope::ScopeSet;
+use keyway_core::secret::PlainSecret;
+use keyway_store::tables::audit::Actor;
+use serde::Serialize;
+
+use super::client_auth::authenticate;
+use super::error::EndpointError;
+use super::params::Params;
+use crate::extract::ClientAddress;
+use crate::flows::Act;
+use crate::flows::tokens::refresh::{Theft, TheftMail};
+use crate::flows::tokens::{Answer, client_credentials, code, exchange, refresh};
+use crate::state::Portal;
+
+/// Gives a token.
+///
+/// # Errors
+/// RFC 6749 §5.2.
+pub async fn token(
+    portal: web::Data<Portal>,
+    request: HttpRequest,
+    ClientAddress(address): ClientAddress,
+    params: Params,
+) -> Result<HttpResponse, EndpointError> {
+    portal.limits.token(address)?;
+    let grant = params.require("grant_type")?.parse().map_err(|_| {
+        OauthError::new(ErrorCode::UnsupportedGrantType, "see grant_types_supported in the metadata")
+    })?;
+    let answer = match grant {
+        GrantType::TokenExchange => {
+            let client = match names_client(&request, &params) {
+                true => Some(client_for(&portal, &request, &params, grant).await?),
+                false => None,
+            };
+            by_exchange(&portal, &params, address, client).await?
+        }
+        GrantType::AuthorizationCode => {
+            let client = client_for(&portal, &request, &params, grant).await?;
+            by_code(&portal, &params, address, client).await?
+        }
+        GrantType::RefreshToken => {
+            let client = client_for(&portal, &request, &params, grant).await?;
+            by_refresh_token(&portal, &params, address, client).await?
+        }
+        GrantType::ClientCredentials => {
+            let client = client_for(&portal, &request, &params, grant).await?;
+            by_client_credentials(&portal, &params, address, client).await?
+        }
+    };
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((PRAGMA, "no-cache"))
+        .content_type("application/json")
+        .body(answer.expose().to_owned()))
+}
+
+/// Whether anybody claims to be a client. An API key speaks for itself.
+fn names_client(request: &HttpRequest, params: &Params) -> bool {
+    request.headers().contains_key(AUTHORIZATION) || params.get("client_id").is_some()
+}
+
+/// The client, authenticated, that may use `grant`.
+async fn client_for(
+    portal: &Portal,
+    request: &HttpRequest,
+    params: &Params,
+    grant: GrantType,
+) -> Result<Client, EndpointError> {
+    let client = authenticate(portal, request, params).await?;
+    if client.may_use(grant) {
+        return Ok(client);
+    }
+    let text = format!("this client may not use the grant {}", grant.as_str());
+    Err(EndpointError::oauth(ErrorCode::UnauthorizedClient, text))
+}
+
+fn act(portal: &Portal, client: &Client, address: IpAddr) -> Act {
+    Act {
+        now: portal.clock.now(),
+        random: Arc::clone(&portal.random),
+        actor: Actor::client(client.id, &client.name),
+        address: Some(address),
+    }
+}
+
+fn scope(params: &Params) -> Result<Option<ScopeSet>, OauthError> {
+    let read = |text: &str| text.parse().map_err(|e| OauthError::new(ErrorCode::InvalidScope, format!("{e}")));
+    params.get("scope").map(read).transpose()
+}
+
+async fn by_code(
+    portal: &Portal,
+    params: &Params,
+    address: IpAddr,
+    client: Client,
+) -> Result<Answer, EndpointError> {
+    let act = act(portal, &client, address);
+    let presented = code::Presented {
+        code: PlainSecret::new(params.require("code")?),
+        client,
+        redirect_uri: params.get("redirect_uri").map(str::to_owned),
+        verifier: params.get("code_verifier").map(str::to_owned),
+    };
+    Ok(code::run(&portal.store, &portal.issuance, act, presented).await?)
+}
+
+async fn by_refresh_token(
+    portal: &Portal,
+    params: &Params,
+    address: IpAddr,
+    client: Client,
+) -> Result<Answer, EndpointError> {
+    let act = act(portal, &client, address);
+    let token = PlainSecret::new(params.require("refresh_token")?);
+    let presented = refresh::Presented { token, client, scope: scope(params)? };
+    let answer = refresh::run(&portal.store, &portal.issuance, act, presented, theft_mail(portal)).await;
+    if answer.is_err() {
+        // There may be one about a theft.
+        portal.mail_bell.ring();
+    }
+    Ok(answer?)
+}
+
+#[derive(Serialize)]
+struct TheftContext<'c> {
+    name: &'c str,
+    client: &'c str,
+    address: &'c str,
+    url: String,
+    at: i64,
+}
+
+/// The mail that tells an owner of a theft; a template that fails is logged, and does not save the thief.
+fn theft_mail(portal: &Portal) -> TheftMail {
+    let (renderer, url) = (portal.renderer.clone(), format!("{}/tokens", portal.settings.public_url));
+    Arc::new(move |theft: &Theft| {
+        let context = TheftContext {
+            name: &theft.name,
+            client: &theft.client,
+            address: &theft.address,
+            url: url.clone(),
+            at: theft.at.as_micros(),
+        };
+        match renderer.mail("refresh_theft", context, theft.at) {
+            Ok(mail) => Some(mail),
+            Err(error) => {
+                tracing::error!(%error, "the mail about a stolen refresh token cannot be written");
+                None
+            }
+        }
+    })
+}
+
+async fn by_client_credentials(
+    portal: &Portal,
+    params: &Params,
+    address: IpAddr,
+    client: Client,
+) -> Result<Answer, EndpointError> {
+    if client.kind != ClientKind::Confidential {
+        let text = "only a client that keeps a secret can act for itself";
+        return Err(EndpointError::oauth(ErrorCode::UnauthorizedClient, text));
+    }
+    let act = act(portal, &client, address);
+    let resource = params.resource()?.map(str::to_owned);
+    let asked = client_credentials::Asked { client, scope: scope(params)?, resource };
+    Ok(client_credentials::run(&portal.store, &portal.issuance, &act, asked).await?)
+}
+
+async fn by_exchange(
+    portal: &Portal,
+    params: &Params,
+    address: IpAddr,
+    client: Option<Client>,
+) -> Result<Answer, EndpointError> {
+    let invalid = |text: &'static str| EndpointError::oauth(ErrorCode::InvalidRequest, text);
+    if params.require("subject_token_type")? != exchange::API_KEY_TYPE {
+        let text = "subject_token_type must be urn:keyway:params:oauth:token-type:api-key";
+        return Err(invalid(text));
+    }
+    let given = params.get("requested_token_type");
+    if given.is_some_and(|kind| kind != exchange::ACCESS_TOKEN_TYPE && kind != exchange::JWT_TYPE) {
+        return Err(invalid("requested_token_type can be an access token or a JWT"));
+    }
+    if params.get("actor_token").is_some() || params.get("actor_token_type").is_some() {
+        return Err(invalid("an actor_token is not supported"));
+    }
+    let audience = match (params.get("audience"), params.resource()?) {
+        (Some(audience), Some(resource)) if audience != resource => {
+            return Err(EndpointError::oauth(ErrorCode::InvalidTarget, "audience and resource differ"));
+        }
+        (Some(one), _) | (None, Some(one)) => Some(one.to_owned()),
+        (None, None) => None,
+    };
+    let act = Act {
+        now: portal.clock.now(),
+        random: Arc::clone(&portal.random),
+        actor: Actor::system(),
+        address: Some(address),
+    };
+    let key = PlainSecret::new(params.require("subject_token")?);
+    let asked = exchange::Asked { key, client, scope: scope(params)?, audience, address };
+    Ok(exchange::run(&portal.store, &portal.issuance, &act, asked).await?)
+}
