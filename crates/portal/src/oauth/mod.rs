@@ -23,7 +23,5 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(open("/oauth/revoke").route(web::post().to(revoke::revoke)))
         .service(web::resource("/oauth/introspect").route(web::post().to(introspect::introspect)))
         .service(open("/.well-known/jwks.json").route(web::get().to(jwks::jwks)))
-        .service(
-            open("/.well-known/oauth-authorization-server").route(web::get().to(metadata::metadata)),
-        );
+        .service(open("/.well-known/oauth-authorization-server").route(web::get().to(metadata::metadata)));
 }

@@ -92,7 +92,8 @@ fn act(portal: &Portal, client: &Client, address: IpAddr) -> Act {
 }
 
 fn scope(params: &Params) -> Result<Option<ScopeSet>, OauthError> {
-    let read = |text: &str| text.parse().map_err(|e| OauthError::new(ErrorCode::InvalidScope, format!("{e}")));
+    let read =
+        |text: &str| text.parse().map_err(|e| OauthError::new(ErrorCode::InvalidScope, format!("{e}")));
     params.get("scope").map(read).transpose()
 }
 

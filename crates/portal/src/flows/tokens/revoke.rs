@@ -3,10 +3,10 @@
 use keyway_core::change::{EntityKind, NewChange, Position};
 use keyway_core::credential::{Kind, Shape, Shapes};
 use keyway_core::ids::OwnerId;
+use keyway_core::ids::TokenId;
 use keyway_core::jwt::{VerificationKeys, verify};
 use keyway_core::oauth::{Client, ErrorCode, OauthError};
 use keyway_core::secret::PlainSecret;
-use keyway_core::ids::TokenId;
 use keyway_store::tables::families::{self, EndReason};
 use keyway_store::tables::{access_tokens, refresh_tokens};
 use keyway_store::{Store, StoreError, Tx, feed};
