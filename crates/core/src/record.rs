@@ -6,12 +6,20 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Timestamp;
+use crate::clock::{Duration, Timestamp};
 use crate::ids::{BatchId, EntityId, OwnerId, RequestId};
 use crate::refusal::Check;
 
 /// The longest route pattern, in bytes; longer ones are cut.
 pub const MAX_ROUTE_LEN: usize = 128;
+/// The most of each list in one batch: a full one stays below 1 MB as JSON.
+pub const MAX_BATCH: usize = 1_000;
+/// The longest method or code, in bytes.
+const MAX_WORD_LEN: usize = 64;
+/// The most calls, or microseconds, that one count may tell of: far beyond what a guard counts between two batches.
+const MAX_COUNT: u64 = 1 << 48;
+/// How far a guard's clock may be ahead.
+const AHEAD: Duration = Duration::minutes(5);
 
 /// One call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,4 +123,48 @@ pub struct RecordBatch {
     pub last_uses: Vec<LastUse>,
     /// Single records.
     pub records: Vec<Record>,
+}
+
+/// What cannot be in a batch that a guard of ours made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UnsoundBatch {
+    /// More than [`MAX_BATCH`] of something.
+    #[error("a batch has at most 1000 counts, 1000 last uses and 1000 records")]
+    TooMany,
+    /// A route, method or code is too long, a status is none, or a count is beyond reason.
+    #[error("a route has at most 128 bytes, a method or code at most 64, and numbers lie within reason")]
+    OutOfRange,
+    /// It tells of what is yet to come.
+    #[error("a time lies in the future")]
+    Future,
+}
+
+impl RecordBatch {
+    /// Whether it keeps its bounds, for batches from elsewhere.
+    ///
+    /// # Errors
+    /// What it breaks.
+    pub fn check(&self, now: Timestamp) -> Result<(), UnsoundBatch> {
+        if [self.counts.len(), self.last_uses.len(), self.records.len()].iter().any(|n| *n > MAX_BATCH) {
+            return Err(UnsoundBatch::TooMany);
+        }
+        let counts = self.counts.iter().all(|count| {
+            count.route.len() <= MAX_ROUTE_LEN && count.calls.max(count.latency_sum_us) <= MAX_COUNT
+        });
+        let records = self.records.iter().all(|record| {
+            record.route.len() <= MAX_ROUTE_LEN
+                && record.method.len() <= MAX_WORD_LEN
+                && record.code.as_ref().is_none_or(|code| code.len() <= MAX_WORD_LEN)
+                && (100..=599).contains(&record.status)
+        });
+        if !counts || !records {
+            return Err(UnsoundBatch::OutOfRange);
+        }
+        let times = self.last_uses.iter().map(|used| used.at).chain(self.records.iter().map(|r| r.at));
+        let latest = now + AHEAD;
+        if std::iter::once(self.at).chain(times).any(|at| at > latest) {
+            return Err(UnsoundBatch::Future);
+        }
+        Ok(())
+    }
 }

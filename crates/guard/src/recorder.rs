@@ -10,7 +10,7 @@ use keyway_core::audience::Audience;
 use keyway_core::clock::{Clock, Duration};
 use keyway_core::facts::Facts;
 use keyway_core::ids::{BatchId, EntityId};
-use keyway_core::record::{MAX_ROUTE_LEN, Outcome, Record, RecordBatch};
+use keyway_core::record::{MAX_BATCH, MAX_ROUTE_LEN, Outcome, Record, RecordBatch};
 use keyway_core::refusal::Refusal;
 use keyway_core::source::RecordSink;
 use parking_lot::Mutex;
@@ -19,8 +19,6 @@ use tokio::sync::mpsc;
 use crate::check::Verdict;
 use crate::usage::Usage;
 
-/// The most of each list in one batch.
-const MAX_BATCH: usize = 2_000;
 /// How long the sink may take for a batch.
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);
 

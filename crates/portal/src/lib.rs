@@ -5,6 +5,7 @@
 //!
 //! To add a page: a template in `web/templates/pages`, a file in `pages` with a `configure`, a line in `pages/mod.rs`.
 
+mod api;
 pub mod boundary;
 pub mod csrf;
 pub mod error;
@@ -41,6 +42,7 @@ pub fn configure(cfg: &mut ServiceConfig, portal: web::Data<Portal>) {
         web::scope("")
             .wrap(from_fn(boundary::boundary))
             .configure(oauth::configure)
+            .configure(api::configure)
             .configure(operations::configure)
             .configure(statics::configure)
             .service(

@@ -15,9 +15,12 @@ pub enum EndpointError {
     /// For the client's developer to read.
     #[error(transparent)]
     Oauth(#[from] OauthError),
-    /// More than [`MAX_FORM`](super::params::MAX_FORM).
+    /// A body larger than is read: mostly [`MAX_FORM`](super::params::MAX_FORM).
     #[error("the request is too large")]
     TooLarge,
+    /// Not for this client, however well it proves who it is.
+    #[error("{0}")]
+    Forbidden(&'static str),
     /// Over one of the limits in `[limits]`.
     #[error("too many requests")]
     TooMany {
@@ -52,6 +55,7 @@ impl ResponseError for EndpointError {
     fn status_code(&self) -> StatusCode {
         let code = match self {
             Self::Oauth(error) => error.code.status(),
+            Self::Forbidden(_) => 403,
             Self::TooLarge => 413,
             Self::TooMany { .. } => 429,
             Self::Store(error) if error.is_temporary() => 503,
@@ -70,7 +74,8 @@ impl ResponseError for EndpointError {
                 }
                 (error.code.as_str(), error.description.as_ref())
             }
-            Self::TooLarge => ("invalid_request", "the form is larger than 64 kB"),
+            Self::Forbidden(text) => ("unauthorized_client", *text),
+            Self::TooLarge => ("invalid_request", "the body is too large"),
             Self::TooMany { retry_after } => {
                 answer.insert_header((RETRY_AFTER, retry_after.to_string()));
                 ("temporarily_unavailable", "too many requests: wait as long as Retry-After says")

@@ -159,6 +159,28 @@ pub fn find(conn: &mut Conn, digest: SecretDigest) -> Result<Option<AccessToken>
         .transpose()
 }
 
+/// Those of `ids` that are tokens with a row: whose each is, and for which API.
+///
+/// # Errors
+/// When the statement fails or a row cannot be read.
+pub fn owners_of(
+    conn: &mut Conn,
+    ids: &[EntityId],
+) -> Result<Vec<(EntityId, OwnerId, Audience)>, StoreError> {
+    let rows: Vec<(String, String, String)> = access_tokens::table
+        .filter(access_tokens::id.eq_any(ids.iter().map(ToString::to_string)))
+        .select((access_tokens::id, access_tokens::owner_id, access_tokens::audience))
+        .load(conn)?;
+    let read = |(id, owner, audience): (String, String, String)| {
+        Ok((
+            TABLE.parse("id", &id)?,
+            TABLE.parse("owner_id", &owner)?,
+            TABLE.parse("audience", &audience)?,
+        ))
+    };
+    rows.into_iter().map(read).collect()
+}
+
 /// Takes a token back; `false` if there is none or it was taken back already.
 ///
 /// # Errors

@@ -1,7 +1,10 @@
 //! What guards report: hourly counts, single requests, last uses. A batch counts once.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 use keyway_core::audience::Audience;
+use keyway_core::ids::{EntityId, OwnerId};
 use keyway_core::record::{Count, Record, RecordBatch};
 use keyway_core::refusal::Check;
 use keyway_core::{Duration, Timestamp};
@@ -9,7 +12,7 @@ use keyway_core::{Duration, Timestamp};
 use crate::conn::{Conn, on_either};
 use crate::error::StoreError;
 use crate::schema::{record_batches, request_records, usage_counts};
-use crate::tables::api_keys;
+use crate::tables::{access_tokens, api_keys};
 use crate::types::{stored_count, text_opt};
 
 /// Stores a batch; `false` if it was stored before.
@@ -41,6 +44,33 @@ pub fn store(conn: &mut Conn, batch: &RecordBatch, now: Timestamp) -> Result<boo
         api_keys::touch(conn, used.credential, used.at, used.address)?;
     }
     Ok(true)
+}
+
+/// Drops from a batch what it says of credentials that are known not to be for its API, or not the named owner's. A
+/// JWT has no row: it is taken at the reporter's word, which goes no further than the reporter's own API.
+///
+/// # Errors
+/// When a statement fails or a row cannot be read.
+pub fn keep_own(conn: &mut Conn, batch: &mut RecordBatch) -> Result<(), StoreError> {
+    let mut ids: Vec<EntityId> = batch.counts.iter().map(|count| count.credential).collect();
+    ids.extend(batch.last_uses.iter().map(|used| used.credential));
+    ids.extend(batch.records.iter().filter_map(|record| record.credential));
+    ids.sort_unstable();
+    ids.dedup();
+    let mut known = HashMap::new();
+    for key in api_keys::find_among(conn, &ids)? {
+        known.insert(key.id.entity(), (key.owner, key.terms.audiences.contains(&batch.audience)));
+    }
+    for (id, owner, audience) in access_tokens::owners_of(conn, &ids)? {
+        known.insert(id, (owner, audience == batch.audience));
+    }
+    let own = |id: &EntityId, named: Option<OwnerId>| {
+        known.get(id).is_none_or(|(owner, ours)| *ours && named.is_none_or(|named| named == *owner))
+    };
+    batch.counts.retain(|count| own(&count.credential, Some(count.owner)));
+    batch.last_uses.retain(|used| own(&used.credential, None));
+    batch.records.retain(|record| record.credential.is_none_or(|id| own(&id, record.owner)));
+    Ok(())
 }
 
 /// The beginning of the hour in which `at` lies.

@@ -1,0 +1,221 @@
+use std::time::Instant;
+
+use actix_web::test::TestRequest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use keyway_core::change::{EntityKind, FeedPage, FeedSnapshot, NewChange};
+use keyway_core::ids::{BatchId, EntityId, OwnerId, RequestId};
+use keyway_core::oauth::{AuthMethod, GrantType, TokenFormat};
+use keyway_core::record::{Count, LastUse, Outcome, Record};
+use keyway_core::secret::PlainSecret;
+use keyway_store::tables::audit::Actor;
+use keyway_store::testing::Backend;
+
+use super::*;
+use crate::flows::Act;
+use crate::flows::clients::{self, NewClient, builtin_owner};
+use crate::testing::{Answer, Browser, TestPortal, catalogue};
+
+const AUDIENCE: &str = "http://localhost:8081";
+
+/// A portal with a resource server and a client that is none.
+struct World {
+    portal: TestPortal,
+    server: String,
+    other: String,
+}
+
+fn act(portal: &TestPortal) -> Act {
+    let random = std::sync::Arc::clone(&portal.portal.random);
+    Act { now: portal.portal.now(), random, actor: Actor::command("test"), address: None }
+}
+
+async fn register(portal: &TestPortal, kind: ClientKind) -> String {
+    let act = act(portal);
+    let resource_server = kind == ClientKind::ResourceServer;
+    let new = NewClient {
+        owner: builtin_owner(),
+        kind,
+        name: "Notes".into(),
+        auth_method: AuthMethod::ClientSecretBasic,
+        redirect_uris: vec![],
+        post_logout_redirect_uris: vec![],
+        grant_types: if resource_server { vec![] } else { vec![GrantType::ClientCredentials] },
+        scopes: if resource_server { "" } else { "notes:read" }.parse().unwrap_or_default(),
+        token_format: TokenFormat::Opaque,
+        audience: resource_server.then(|| AUDIENCE.parse().unwrap()),
+    };
+    let shapes = portal.portal.shapes.clone();
+    let (client, secret) = portal
+        .portal
+        .store
+        .write(move |tx| clients::register(tx, &act, &catalogue(), shapes.brand(), new))
+        .await
+        .unwrap();
+    let secret = secret.as_ref().map_or("", PlainSecret::expose);
+    format!("Basic {}", STANDARD.encode(format!("{}:{secret}", client.id)))
+}
+
+impl World {
+    async fn new(backend: Backend) -> Self {
+        let portal = TestPortal::new(backend, |_| {});
+        let first = act(&portal);
+        portal.portal.store.write(move |tx| clients::ensure_builtin(tx, &first, &catalogue())).await.unwrap();
+        let server = register(&portal, ClientKind::ResourceServer).await;
+        let other = register(&portal, ClientKind::Confidential).await;
+        Self { portal, server, other }
+    }
+
+    async fn send(&self, request: TestRequest, authorization: &str) -> Answer {
+        Browser::new(&self.portal).send(request.insert_header(("authorization", authorization))).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.send(TestRequest::get().uri(path), &self.server).await.expect(200)
+    }
+
+    async fn report(&self, batch: &RecordBatch) -> Answer {
+        self.send(TestRequest::post().uri("/guard/records").set_json(batch), &self.server).await
+    }
+
+    async fn end_something(&self) {
+        let (now, random) = (self.portal.portal.now(), &*self.portal.portal.random);
+        let change = NewChange::ended(EntityKind::ApiKey, EntityId::new(now, random), now);
+        let done: Result<(), StoreError> = self
+            .portal
+            .portal
+            .store
+            .write(move |tx| {
+                tx.publish(change);
+                Ok(())
+            })
+            .await;
+        done.unwrap();
+    }
+
+    fn batch(&self) -> RecordBatch {
+        let (now, random) = (self.portal.portal.now(), &*self.portal.portal.random);
+        let (credential, owner) = (EntityId::new(now, random), OwnerId::new(now, random));
+        RecordBatch {
+            id: BatchId::new(now, random),
+            audience: AUDIENCE.parse().unwrap(),
+            at: now,
+            counts: vec![Count {
+                credential,
+                owner,
+                route: "/v1/notes".into(),
+                outcome: Outcome::Ok,
+                calls: 3,
+                latency_sum_us: 30,
+            }],
+            last_uses: vec![LastUse { credential, at: now, address: None }],
+            records: vec![Record {
+                at: now,
+                request: RequestId::new(now, random),
+                credential: Some(credential),
+                owner: Some(owner),
+                method: "GET".into(),
+                route: "/v1/notes".into(),
+                status: 200,
+                failed: None,
+                code: None,
+                address: None,
+                latency_us: 10,
+            }],
+        }
+    }
+}
+
+#[actix_web::test]
+async fn resource_servers_alone_follow_the_feed_and_report() {
+    for backend in Backend::ALL {
+        let world = World::new(backend).await;
+        for path in ["/guard/changes?epoch=x&after=0", "/guard/changes/snapshot", "/guard/records"] {
+            let request = || match path {
+                "/guard/records" => TestRequest::post().uri(path).set_json(world.batch()),
+                _ => TestRequest::get().uri(path),
+            };
+            let answer = Browser::new(&world.portal).send(request()).await.expect(401);
+            assert!(answer.header("www-authenticate").starts_with("Basic "), "{path}");
+            world.send(request(), "Basic eDp5").await.expect(401);
+            let answer = world.send(request(), &world.other).await.expect(403);
+            assert!(answer.body.contains("unauthorized_client"), "{}", answer.body);
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_question_to_the_feed_waits_for_a_change_and_no_longer_than_a_quarter_second() {
+    for backend in Backend::ALL {
+        let world = World::new(backend).await;
+        let start: FeedSnapshot = serde_json::from_str(&world.get("/guard/changes/snapshot").await.body).unwrap();
+        let path = format!("/guard/changes?epoch={}&after={}", start.at.epoch.0, start.at.head);
+        let asked = Instant::now();
+        let page: FeedPage = serde_json::from_str(&world.get(&path).await.body).unwrap();
+        assert_eq!((page.at.head, page.changes.len()), (start.at.head, 0));
+        assert!(asked.elapsed() >= LONGEST_WAIT, "{:?}", asked.elapsed());
+
+        let (answer, ()) = futures_util::future::join(world.get(&path), world.end_something()).await;
+        let page: FeedPage = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(page.changes.len(), 1);
+        assert_eq!(page.changes[0].position, page.at.head);
+
+        let elsewhere = world.get("/guard/changes?epoch=other&after=0&wait_ms=0").await;
+        let page: FeedPage = serde_json::from_str(&elsewhere.body).unwrap();
+        assert!(page.changes.is_empty() && page.at.epoch == start.at.epoch);
+        let snapshot: FeedSnapshot =
+            serde_json::from_str(&world.get("/guard/changes/snapshot").await.body).unwrap();
+        assert!(snapshot.ended.iter().any(|change| change.position == page.at.head));
+    }
+}
+
+#[actix_web::test]
+async fn a_question_that_makes_no_sense_is_refused() {
+    let world = World::new(Backend::Sqlite).await;
+    for query in ["", "?epoch=x", "?after=1", "?epoch=x&after=-1", "?epoch=x&epoch=y&after=1"] {
+        let answer = world.send(TestRequest::get().uri(&format!("/guard/changes{query}")), &world.server).await;
+        assert!(answer.expect(400).body.contains("invalid_request"), "{query}");
+    }
+    let answer = world.send(TestRequest::post().uri("/guard/changes"), &world.server).await.expect(405);
+    assert_eq!(answer.header("allow"), "GET");
+}
+
+#[actix_web::test]
+async fn a_batch_counts_once_however_often_it_comes() {
+    for backend in Backend::ALL {
+        let world = World::new(backend).await;
+        let mut batch = world.batch();
+        let id = batch.counts[0].credential;
+        world.report(&batch).await.expect(204);
+        world.report(&batch).await.expect(204);
+        assert_eq!(world.calls(id).await, 3);
+        batch.id = BatchId::new(world.portal.portal.now(), &*world.portal.portal.random);
+        world.report(&batch).await.expect(204);
+        assert_eq!(world.calls(id).await, 6);
+    }
+}
+
+impl World {
+    async fn calls(&self, credential: EntityId) -> u64 {
+        let read: Result<u64, StoreError> =
+            self.portal.portal.store.read(move |conn| records::calls_of(conn, credential)).await;
+        read.unwrap()
+    }
+}
+
+#[actix_web::test]
+async fn a_batch_keeps_its_bounds() {
+    let world = World::new(Backend::Sqlite).await;
+    let mut foreign = world.batch();
+    foreign.audience = "http://elsewhere".parse().unwrap();
+    world.report(&foreign).await.expect(403);
+    let mut many = world.batch();
+    many.last_uses = vec![many.last_uses[0].clone(); keyway_core::record::MAX_BATCH + 1];
+    world.report(&many).await.expect(400);
+    let mut future = world.batch();
+    future.last_uses[0].at = future.at + keyway_core::Duration::hours(1);
+    world.report(&future).await.expect(400);
+    let post = |body: String| TestRequest::post().uri("/guard/records").set_payload(body);
+    world.send(post("{".into()), &world.server).await.expect(400);
+    world.send(post(" ".repeat(MAX_BODY + 1)), &world.server).await.expect(413);
+}
