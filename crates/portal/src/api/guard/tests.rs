@@ -3,20 +3,32 @@ use std::time::Instant;
 use actix_web::test::TestRequest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use keyway_core::audience::Catalogue;
 use keyway_core::change::{EntityKind, FeedPage, FeedSnapshot, NewChange};
 use keyway_core::ids::{BatchId, EntityId, OwnerId, RequestId};
 use keyway_core::oauth::{AuthMethod, GrantType, TokenFormat};
 use keyway_core::record::{Count, LastUse, Outcome, Record};
 use keyway_core::secret::PlainSecret;
 use keyway_store::tables::audit::Actor;
-use keyway_store::testing::Backend;
+use keyway_store::tables::overview;
+use keyway_store::testing::{Backend, START};
 
 use super::*;
 use crate::flows::Act;
 use crate::flows::clients::{self, NewClient, builtin_owner};
-use crate::testing::{Answer, Browser, TestPortal, catalogue};
+use crate::testing::{Answer, Browser, TestPortal};
 
 const AUDIENCE: &str = "http://localhost:8081";
+
+fn catalogue() -> Catalogue {
+    let notes = serde_json::json!({
+        "audience": AUDIENCE,
+        "name": "Sample API",
+        "base_url": AUDIENCE,
+        "scopes": [{ "name": "notes:read", "description": "Read your notes" }],
+    });
+    Catalogue::new(vec![serde_json::from_value(notes).unwrap()])
+}
 
 /// A portal with a resource server and a client that is none.
 struct World {
@@ -45,11 +57,11 @@ async fn register(portal: &TestPortal, kind: ClientKind) -> String {
         token_format: TokenFormat::Opaque,
         audience: resource_server.then(|| AUDIENCE.parse().unwrap()),
     };
-    let shapes = portal.portal.shapes.clone();
+    let brand = portal.portal.shapes.brand.clone();
     let (client, secret) = portal
         .portal
         .store
-        .write(move |tx| clients::register(tx, &act, &catalogue(), shapes.brand(), new))
+        .write(move |tx| clients::register(tx, &act, &catalogue(), &brand, new))
         .await
         .unwrap();
     let secret = secret.as_ref().map_or("", PlainSecret::expose);
@@ -76,6 +88,11 @@ impl World {
 
     async fn report(&self, batch: &RecordBatch) -> Answer {
         self.send(TestRequest::post().uri("/guard/records").set_json(batch), &self.server).await
+    }
+
+    async fn calls(&self, owner: OwnerId) -> u64 {
+        let counted = self.portal.portal.store.read(move |conn| overview::calls_since(conn, owner, START)).await;
+        counted.map_err(|error: StoreError| error).unwrap().0
     }
 
     async fn end_something(&self) {
@@ -185,21 +202,13 @@ async fn a_batch_counts_once_however_often_it_comes() {
     for backend in Backend::ALL {
         let world = World::new(backend).await;
         let mut batch = world.batch();
-        let id = batch.counts[0].credential;
+        let id = batch.counts[0].owner;
         world.report(&batch).await.expect(204);
         world.report(&batch).await.expect(204);
         assert_eq!(world.calls(id).await, 3);
         batch.id = BatchId::new(world.portal.portal.now(), &*world.portal.portal.random);
         world.report(&batch).await.expect(204);
         assert_eq!(world.calls(id).await, 6);
-    }
-}
-
-impl World {
-    async fn calls(&self, credential: EntityId) -> u64 {
-        let read: Result<u64, StoreError> =
-            self.portal.portal.store.read(move |conn| records::calls_of(conn, credential)).await;
-        read.unwrap()
     }
 }
 
