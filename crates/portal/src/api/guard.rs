@@ -96,9 +96,8 @@ async fn resource_server(portal: &Portal, request: &HttpRequest) -> Result<Audie
 }
 
 fn number(text: &str) -> Result<u64, OauthError> {
-    text.parse().map_err(|_| {
-        OauthError::new(ErrorCode::InvalidRequest, "after and wait_ms are whole numbers")
-    })
+    text.parse()
+        .map_err(|_| OauthError::new(ErrorCode::InvalidRequest, "after and wait_ms are whole numbers"))
 }
 
 #[cfg(test)]

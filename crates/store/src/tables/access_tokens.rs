@@ -172,11 +172,7 @@ pub fn owners_of(
         .select((access_tokens::id, access_tokens::owner_id, access_tokens::audience))
         .load(conn)?;
     let read = |(id, owner, audience): (String, String, String)| {
-        Ok((
-            TABLE.parse("id", &id)?,
-            TABLE.parse("owner_id", &owner)?,
-            TABLE.parse("audience", &audience)?,
-        ))
+        Ok((TABLE.parse("id", &id)?, TABLE.parse("owner_id", &owner)?, TABLE.parse("audience", &audience)?))
     };
     rows.into_iter().map(read).collect()
 }

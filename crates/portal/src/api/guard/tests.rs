@@ -91,7 +91,8 @@ impl World {
     }
 
     async fn calls(&self, owner: OwnerId) -> u64 {
-        let counted = self.portal.portal.store.read(move |conn| overview::calls_since(conn, owner, START)).await;
+        let counted =
+            self.portal.portal.store.read(move |conn| overview::calls_since(conn, owner, START)).await;
         counted.map_err(|error: StoreError| error).unwrap().0
     }
 
@@ -165,7 +166,8 @@ async fn resource_servers_alone_follow_the_feed_and_report() {
 async fn a_question_to_the_feed_waits_for_a_change_and_no_longer_than_a_quarter_second() {
     for backend in Backend::ALL {
         let world = World::new(backend).await;
-        let start: FeedSnapshot = serde_json::from_str(&world.get("/guard/changes/snapshot").await.body).unwrap();
+        let start: FeedSnapshot =
+            serde_json::from_str(&world.get("/guard/changes/snapshot").await.body).unwrap();
         let path = format!("/guard/changes?epoch={}&after={}", start.at.epoch.0, start.at.head);
         let asked = Instant::now();
         let page: FeedPage = serde_json::from_str(&world.get(&path).await.body).unwrap();
@@ -190,7 +192,8 @@ async fn a_question_to_the_feed_waits_for_a_change_and_no_longer_than_a_quarter_
 async fn a_question_that_makes_no_sense_is_refused() {
     let world = World::new(Backend::Sqlite).await;
     for query in ["", "?epoch=x", "?after=1", "?epoch=x&after=-1", "?epoch=x&epoch=y&after=1"] {
-        let answer = world.send(TestRequest::get().uri(&format!("/guard/changes{query}")), &world.server).await;
+        let answer =
+            world.send(TestRequest::get().uri(&format!("/guard/changes{query}")), &world.server).await;
         assert!(answer.expect(400).body.contains("invalid_request"), "{query}");
     }
     let answer = world.send(TestRequest::post().uri("/guard/changes"), &world.server).await.expect(405);
