@@ -11,9 +11,12 @@ use super::letters::{self, Addressee};
 use super::sign_up::check_mail;
 use crate::error::{FieldErrors, PageError};
 use crate::extract::{CsrfForm, Visitor};
+use crate::flows::Act;
 use crate::flows::accounts;
 use crate::flows::inputs::Email;
+use crate::flows::links::NewLink;
 use crate::flows::throttle;
+use crate::render::Mail;
 use crate::state::Portal;
 
 pub fn configure(cfg: &mut ServiceConfig) {
@@ -72,8 +75,16 @@ async fn submit(
     let (link, letter) = letters::reset(&portal, &to)?;
     if by_account && candidate.is_some_and(|found| found.owner.suspended_at.is_none()) {
         let act = visitor.act_as(&portal, Actor::person(owner, email.as_str()));
-        portal.store.write(move |tx| accounts::send_reset(tx, &act, owner, &link, &letter)).await?;
-        portal.mail_bell.ring();
+        // Beside the answer, which would else come later for addresses that have an account.
+        actix_web::rt::spawn(send(portal.clone(), act, link, letter));
     }
     check_mail(&portal, &visitor, &email, "reset")
+}
+
+async fn send(portal: web::Data<Portal>, act: Act, link: NewLink, letter: Mail) {
+    let Some(owner) = link.row.owner_id else { return };
+    match portal.store.write(move |tx| accounts::send_reset(tx, &act, owner, &link, &letter)).await {
+        Ok(()) => portal.mail_bell.ring(),
+        Err(error) => tracing::error!(%error, "a link to set a password could not be kept"),
+    }
 }
