@@ -1,4 +1,5 @@
 //! The commands, as a person at a terminal runs them.
 
+mod beside;
 mod database;
 mod settings;

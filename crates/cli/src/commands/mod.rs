@@ -2,6 +2,7 @@
 
 mod client;
 mod database;
+mod doctor;
 mod key;
 pub mod login;
 pub mod servers;
@@ -42,6 +43,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Command::Logout => {
             let config = load(common, Mode::Command)?;
             servers::in_runtime(login::logout(config.public_url.as_str(), None))
+        }
+        Command::Doctor => {
+            let config = load(common, Mode::Server)?;
+            servers::in_runtime(doctor::run(&config, output))
         }
         Command::Migrate => database::migrate(&load(common, Mode::Command)?, output),
         Command::Backup { file } => database::backup(&load(common, Mode::Command)?, &file, output),
