@@ -26,7 +26,7 @@ pub struct CurrentRequest(pub RequestId);
 /// # Errors
 /// What the middlewares within could not do (the session's): rendered, with all headers.
 pub async fn boundary(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let Some(portal) = request.app_data::<web::Data<Portal>>().cloned() else {
@@ -36,6 +36,10 @@ pub async fn boundary(
     let id = RequestId::new(start.wall, &*portal.random);
     request.extensions_mut().insert(CurrentRequest(id));
     let (method, path) = (request.method().clone(), request.path().to_owned());
+    if method == Method::HEAD {
+        // Whatever can be fetched can be asked about; the body is left out on the wire (RFC 9110 §9.3.2).
+        request.head_mut().method = Method::GET;
+    }
     let face = Face::of(&path);
     let done = next.call(request).await;
     let micros = portal.clock.monotonic().nanos_since(start.mono) / 1_000;

@@ -10,7 +10,7 @@ use actix_web::http::header::USER_AGENT;
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use futures_util::future::{LocalBoxFuture, Ready, ready};
 use keyway_core::address::{AddressList, canonical};
-use keyway_core::ids::{OwnerId, SessionId};
+use keyway_core::ids::{EntityId, OwnerId, SessionId};
 use keyway_store::StoreError;
 use keyway_store::tables::audit::{Actor, ActorKind};
 use keyway_store::tables::{accounts, owners};
@@ -230,12 +230,19 @@ fn return_to(request: &HttpRequest) -> String {
     if request.method() == Method::GET {
         return request.uri().path_and_query().map_or("/", |whole| whole.as_str()).to_owned();
     }
-    // The form of `/keys/<id>/revoke` stands on `/keys/<id>`; that of `/settings/password` on itself.
-    let path = request.path();
-    match path.rsplit_once('/') {
-        Some((page, _)) if path.matches('/').count() > 2 => page.to_owned(),
-        _ => path.to_owned(),
+    page_of_form(request.path()).to_owned()
+}
+
+/// The form of `/keys/<id>/revoke` stands on `/keys/<id>`, that of `/settings/password` on itself.
+fn page_of_form(path: &str) -> &str {
+    let mut end = 0;
+    for segment in path.split_inclusive('/') {
+        end += segment.len();
+        if segment.trim_end_matches('/').parse::<EntityId>().is_ok() {
+            return path.get(..end).unwrap_or(path).trim_end_matches('/');
+        }
     }
+    path
 }
 
 /// A path of ours to come back to, or none: never another host, never a scheme.
@@ -302,6 +309,15 @@ mod tests {
         for bad in bad.into_iter().chain(["/ä", "\\/evil.example", "javascript:alert(1)", "/a b"]) {
             assert_eq!(own_path(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_form_leads_back_to_the_page_it_stands_on() {
+        let id = "01a20c86-acdc-7453-98eb-30947a507866";
+        assert_eq!(page_of_form(&format!("/keys/{id}/revoke")), format!("/keys/{id}"));
+        assert_eq!(page_of_form(&format!("/apps/{id}/secrets/{id}/revoke")), format!("/apps/{id}"));
+        assert_eq!(page_of_form(&format!("/apps/{id}")), format!("/apps/{id}"));
+        assert_eq!(page_of_form("/settings/password"), "/settings/password");
     }
 
     #[test]

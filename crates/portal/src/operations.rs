@@ -14,8 +14,8 @@ const STALE: u64 = 10_000_000_000;
 
 /// Without a session.
 pub fn configure(cfg: &mut ServiceConfig) {
-    cfg.service(web::resource("/healthz").route(web::get().to(alive)).route(web::head().to(alive)))
-        .service(web::resource("/readyz").route(web::get().to(ready)).route(web::head().to(ready)));
+    cfg.service(web::resource("/healthz").route(web::get().to(alive)))
+        .service(web::resource("/readyz").route(web::get().to(ready)));
 }
 
 /// For administrators who are signed in.

@@ -10,12 +10,7 @@ use crate::state::Portal;
 
 /// Without a session.
 pub fn configure(cfg: &mut ServiceConfig) {
-    cfg.service(
-        web::resource("/static/{file}")
-            .wrap(Compress::default())
-            .route(web::get().to(file))
-            .route(web::head().to(file)),
-    );
+    cfg.service(web::resource("/static/{file}").wrap(Compress::default()).route(web::get().to(file)));
 }
 
 async fn file(

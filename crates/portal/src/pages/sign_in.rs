@@ -14,7 +14,7 @@ use super::letters::{self, Addressee};
 use super::password_check::{Checked, check};
 use super::sign_up::{Query, allow_redirect, check_mail};
 use crate::error::{FieldErrors, PageError, wait};
-use crate::extract::{CsrfForm, SignedIn, Visitor, own_path};
+use crate::extract::{CsrfForm, Visitor, own_path};
 use crate::flows::accounts::{self, SignInError, SignedInNow};
 use crate::flows::inputs::Email;
 use crate::flows::throttle::Guesser;
@@ -185,11 +185,14 @@ struct Nothing {}
 
 async fn sign_out(
     portal: web::Data<Portal>,
-    me: SignedIn,
-    _form: CsrfForm<Nothing>,
+    visitor: Visitor,
+    form: Result<CsrfForm<Nothing>, PageError>,
 ) -> Result<HttpResponse, PageError> {
-    let (act, owner, id) = (me.act(&portal), me.owner, me.session_id);
+    // Who is signed out already has what they asked for.
+    let Some(person) = &visitor.person else { return Ok(see_other("/sign-in")) };
+    form?;
+    let (act, owner, id) = (visitor.act(&portal), person.owner, visitor.session_id());
     portal.store.write(move |tx| accounts::sign_out(tx, &act, owner, id)).await?;
-    session::sign_out(&me.session, portal.now(), &*portal.random)?;
-    portal.redirect_with_flash(&me, "/sign-in", FlashKind::Ok, "You are signed out.")
+    session::sign_out(&visitor.session, portal.now(), &*portal.random)?;
+    portal.redirect_with_flash(&visitor, "/sign-in", FlashKind::Ok, "You are signed out.")
 }

@@ -142,6 +142,9 @@ async fn every_answer_has_its_headers_and_every_error_its_words() {
     let wrong = browser.get("/sign-out").await.expect(405);
     assert!(wrong.header("content-type").starts_with("text/html"));
     assert_eq!(wrong.header("allow"), "POST");
+    let asked = actix_web::test::TestRequest::with_uri("/sign-in").method(actix_web::http::Method::HEAD);
+    browser.send(asked).await.expect(200);
+    assert_eq!(browser.post_raw("/sign-out", &[]).await.expect(303).location(), "/sign-in");
 }
 
 #[actix_web::test]
@@ -191,7 +194,8 @@ async fn what_matters_asks_for_a_fresh_sign_in() {
         let page = "/settings/sessions";
         let end = "/settings/sessions/end-others";
         let asked = browser.submit(page, end, &[]).await.expect(303);
-        assert_eq!(asked.location(), "/fresh?return_to=%2Fsettings%2Fsessions");
+        assert_eq!(asked.location(), "/fresh?return_to=%2Fsettings%2Fsessions%2Fend-others");
+        assert_eq!(browser.get(end).await.expect(303).location(), page);
         browser.submit("/fresh", "/fresh", &[("password", "wrong password")]).await.expect(422);
         let fields = [("password", PASSWORD), ("return_to", page)];
         assert_eq!(browser.submit("/fresh", "/fresh", &fields).await.expect(303).location(), page);

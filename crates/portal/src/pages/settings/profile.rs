@@ -15,11 +15,18 @@ use crate::flows::inputs::{self, Email};
 use crate::flows::throttle;
 use crate::pages::letters::{self, Addressee};
 use crate::render::FlashKind;
-use crate::state::Portal;
+use crate::state::{Portal, see_other};
 
 pub fn configure(cfg: &mut ServiceConfig) {
     cfg.service(web::resource("/settings/profile").route(web::get().to(show)).route(web::post().to(submit)))
-        .service(web::resource("/settings/verify").route(web::post().to(send_again)));
+        .service(
+            web::resource("/settings/verify").route(web::get().to(back)).route(web::post().to(send_again)),
+        );
+}
+
+/// Where a sign-in leads back to before the link is sent again.
+async fn back() -> HttpResponse {
+    see_other("/settings/profile")
 }
 
 #[derive(Default, Deserialize, Serialize)]

@@ -14,14 +14,24 @@ use crate::flows::accounts;
 use crate::pages::words;
 use crate::render::FlashKind;
 use crate::session::IDLE;
-use crate::state::Portal;
+use crate::state::{Portal, see_other};
 
 const PATH: &str = "/settings/sessions";
 
 pub fn configure(cfg: &mut ServiceConfig) {
     cfg.service(web::resource(PATH).route(web::get().to(show)))
-        .service(web::resource("/settings/sessions/end-others").route(web::post().to(end_others)))
+        .service(
+            web::resource("/settings/sessions/end-others")
+                .route(web::get().to(back))
+                .route(web::post().to(end_others)),
+        )
+        .service(web::resource("/settings/sessions/{id}").route(web::get().to(back)))
         .service(web::resource("/settings/sessions/{id}/end").route(web::post().to(end)));
+}
+
+/// Where a fresh sign-in leads back to before a session is ended.
+async fn back() -> HttpResponse {
+    see_other(PATH)
 }
 
 #[derive(Serialize)]
