@@ -35,8 +35,8 @@ pub mod limit;
 mod look_up;
 pub mod problem;
 mod recorder;
-//CFGR
-//REMOTE
+#[cfg(feature = "remote")]
+pub mod remote;
 pub mod settings;
 mod usage;
 

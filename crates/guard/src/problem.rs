@@ -16,7 +16,11 @@ pub const CONTENT_TYPE: &str = "application/problem+json";
 
 /// An error as an API answers it. `code` is stable; clients may branch on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Problem {
+#[serde(transparent)]
+pub struct Problem(Box<Body>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Body {
     #[serde(rename = "type")]
     kind: String,
     title: Cow<'static, str>,
@@ -43,7 +47,7 @@ pub struct Problem {
 impl Problem {
     /// A problem of an API's own. `title` is one short sentence.
     pub fn new(status: u16, code: &'static str, title: impl Into<Cow<'static, str>>) -> Self {
-        Self {
+        Self(Box::new(Body {
             kind: format!("urn:keyway:problem:{code}"),
             title: title.into(),
             status,
@@ -56,7 +60,7 @@ impl Problem {
             request_id: None,
             challenge: None,
             retry_after: None,
-        }
+        }))
     }
 
     /// What a guard refuses with.
@@ -64,64 +68,64 @@ impl Problem {
         let mut problem = Self::new(refusal.status(), refusal.code(), refusal.title())
             .detail(detail(refusal))
             .remedy(refusal.remedy());
-        problem.check = Some(refusal.check());
+        problem.0.check = Some(refusal.check());
         if let Refusal::InsufficientScope { required, .. } = refusal {
-            problem.scope = Some(required.clone());
+            problem.0.scope = Some(required.clone());
         }
-        problem.challenge = challenge(refusal, settings);
-        problem.retry_after = refusal.retry_after();
+        problem.0.challenge = challenge(refusal, settings);
+        problem.0.retry_after = refusal.retry_after();
         problem
     }
 
     /// What happened this time.
     #[must_use]
     pub fn detail(mut self, text: impl Into<Cow<'static, str>>) -> Self {
-        self.detail = Some(text.into());
+        self.0.detail = Some(text.into());
         self
     }
     /// What would mend it.
     #[must_use]
     pub fn remedy(mut self, text: impl Into<Cow<'static, str>>) -> Self {
-        self.remedy = Some(text.into());
+        self.0.remedy = Some(text.into());
         self
     }
     /// What is wrong with one field of the request.
     #[must_use]
     pub fn field(mut self, name: impl Into<String>, message: impl Into<String>) -> Self {
-        self.errors.insert(name.into(), message.into());
+        self.0.errors.insert(name.into(), message.into());
         self
     }
     /// Whole seconds after which another try makes sense: `Retry-After`.
     #[must_use]
-    pub const fn retry_after_seconds(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds);
+    pub fn retry_after_seconds(mut self, seconds: u64) -> Self {
+        self.0.retry_after = Some(seconds);
         self
     }
     /// The request that it answers.
     #[must_use]
-    pub const fn request(mut self, id: RequestId) -> Self {
-        self.request_id = Some(id);
+    pub fn request(mut self, id: RequestId) -> Self {
+        self.0.request_id = Some(id);
         self
     }
     /// The HTTP status.
-    pub const fn status(&self) -> u16 {
-        self.status
+    pub fn status(&self) -> u16 {
+        self.0.status
     }
     /// Its stable code.
-    pub const fn code(&self) -> &'static str {
-        self.code
+    pub fn code(&self) -> &'static str {
+        self.0.code
     }
     /// Whether it says which request it answers.
-    pub const fn has_request(&self) -> bool {
-        self.request_id.is_some()
+    pub fn has_request(&self) -> bool {
+        self.0.request_id.is_some()
     }
     /// The value of `WWW-Authenticate`, where there is one.
     pub fn challenge(&self) -> Option<&str> {
-        self.challenge.as_deref()
+        self.0.challenge.as_deref()
     }
     /// The value of `Retry-After`, where there is one.
-    pub const fn retry_after(&self) -> Option<u64> {
-        self.retry_after
+    pub fn retry_after(&self) -> Option<u64> {
+        self.0.retry_after
     }
     /// The document.
     pub fn to_json(&self) -> String {

@@ -12,7 +12,7 @@ use keyway_core::facts::Facts;
 use keyway_core::ids::{BatchId, EntityId};
 use keyway_core::record::{MAX_BATCH, MAX_ROUTE_LEN, Outcome, Record, RecordBatch};
 use keyway_core::refusal::Refusal;
-use keyway_core::source::RecordSink;
+use keyway_core::source::{RecordSink, SourceError};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -176,6 +176,11 @@ impl Recorder {
             let stored = tokio::time::timeout(DEADLINE, sink.store(&batch)).await;
             let error = match stored {
                 Ok(Ok(())) => continue,
+                // It would not be understood another time either.
+                Ok(Err(error @ SourceError::Inconsistent(_))) => {
+                    tracing::error!(%error, "records were not accepted and are lost");
+                    continue;
+                }
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "no answer in time".to_owned(),
             };

@@ -1,1 +1,146 @@
+use keyway_core::Timestamp;
+use keyway_core::facts::Budgets as Drawn;
+use keyway_core::ids::OwnerId;
+use keyway_core::random::SeededRandom;
+use proptest::prelude::*;
 
+use super::*;
+
+const SECOND: u64 = 1_000_000_000;
+
+fn rate(text: &str) -> Rate {
+    text.parse().unwrap()
+}
+
+fn ids() -> (EntityId, OwnerId) {
+    let random = SeededRandom::new(3);
+    (EntityId::new(Timestamp::default(), &random), OwnerId::new(Timestamp::default(), &random))
+}
+
+fn drawn(own: &str, shared: &str) -> Drawn {
+    let (root, owner) = ids();
+    Drawn { root, own: own.parse().unwrap(), owner: Some(owner), shared: shared.parse().unwrap() }
+}
+
+fn limiters(budgets: &Budgets, own: &str, shared: &str) -> Limiters {
+    budgets.limiters(&drawn(own, shared), Environment::Live)
+}
+
+#[test]
+fn what_is_left_is_told_exactly() {
+    let limiter = Limiter::new(rate("600/min burst=100"), Arrival::default());
+    let start = Monotonic(5 * SECOND);
+    let left = limiter.spend(start).unwrap();
+    assert_eq!(left, Left { calls: 99, full_in: 1, next_in: 0 });
+    for _ in 0..99 {
+        limiter.spend(start).unwrap();
+    }
+    let left = limiter.spend(start).unwrap_err();
+    assert_eq!(left, Left { calls: 0, full_in: 10, next_in: 1 });
+    // 600 a minute: one more after a tenth of a second, all after ten.
+    assert!(limiter.spend(Monotonic(start.0 + SECOND / 10 - 1)).is_err());
+    assert!(limiter.spend(Monotonic(start.0 + SECOND / 10)).is_ok());
+    assert_eq!(limiter.peek(Monotonic(start.0 + 11 * SECOND)).unwrap().calls, 100);
+}
+
+#[test]
+fn a_slow_limit_knows_how_long_it_takes() {
+    let limiter = Limiter::new(rate("10/h burst=2"), Arrival::default());
+    let now = Monotonic(1);
+    limiter.spend(now).unwrap();
+    limiter.spend(now).unwrap();
+    assert_eq!(limiter.spend(now).unwrap_err(), Left { calls: 0, full_in: 720, next_in: 360 });
+}
+
+#[test]
+fn a_call_refused_by_the_one_costs_the_other_nothing() {
+    let budgets = Budgets::default();
+    let both = limiters(&budgets, "60/min burst=3", "60/min burst=2");
+    let now = Monotonic(SECOND);
+    both.spend(now).unwrap();
+    both.spend(now).unwrap();
+    let (spent, allowance) = both.spend(now).unwrap_err();
+    assert_eq!(spent.limit, SpentLimit::Shared);
+    assert_eq!(allowance.own.unwrap().1.calls, 1);
+
+    let narrow = limiters(&Budgets::default(), "60/min burst=1", "60/min burst=5");
+    narrow.spend(now).unwrap();
+    for _ in 0..10 {
+        assert_eq!(narrow.spend(now).unwrap_err().0.limit, SpentLimit::Own);
+    }
+    assert_eq!(narrow.look(now).shared.unwrap().1.calls, 4);
+}
+
+#[test]
+fn the_tightest_limit_is_the_one_that_is_shown() {
+    let both = limiters(&Budgets::default(), "600/min burst=100", "600/min burst=50");
+    let allowance = both.spend(Monotonic(SECOND)).unwrap();
+    let (limit, _, left) = allowance.tightest().unwrap();
+    assert_eq!((limit, left.calls), (SpentLimit::Shared, 49));
+}
+
+#[test]
+fn a_budget_outlives_whoever_held_it_and_goes_when_it_is_full() {
+    let budgets = Budgets::default();
+    let now = Monotonic(SECOND);
+    limiters(&budgets, "60/min burst=1", "off").spend(now).unwrap();
+    budgets.prune(now);
+    assert!(limiters(&budgets, "60/min burst=1", "off").spend(now).is_err());
+    budgets.prune(Monotonic(now.0 + 2 * SECOND));
+    assert!(budgets.0.lock().is_empty());
+}
+
+#[test]
+fn test_and_live_are_apart() {
+    let budgets = Budgets::default();
+    let now = Monotonic(SECOND);
+    budgets.limiters(&drawn("60/min burst=1", "off"), Environment::Live).spend(now).unwrap();
+    assert!(budgets.limiters(&drawn("60/min burst=1", "off"), Environment::Test).spend(now).is_ok());
+}
+
+#[test]
+fn a_new_rate_keeps_the_debt_but_none_beyond_its_own_burst() {
+    let budgets = Budgets::default();
+    let now = Monotonic(SECOND);
+    let slow = limiters(&budgets, "1/h burst=5", "off");
+    for _ in 0..5 {
+        slow.spend(now).unwrap();
+    }
+    let fast = limiters(&budgets, "60/min burst=1", "off");
+    assert!(fast.spend(now).is_err());
+    assert!(fast.spend(Monotonic(now.0 + SECOND)).is_ok());
+}
+
+#[test]
+fn several_threads_never_get_more_than_there_is() {
+    let budgets = Budgets::default();
+    let both = limiters(&budgets, "1/h burst=100", "1/h burst=60");
+    let passed: usize = std::thread::scope(|scope| {
+        let spend = || (0..50).filter(|_| both.spend(Monotonic(SECOND)).is_ok()).count();
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(spend)).collect();
+        threads.into_iter().map(|t| t.join().unwrap()).sum()
+    });
+    assert_eq!(passed, 60);
+    // Whoever lost a race was given its own call back.
+    assert_eq!(both.look(Monotonic(SECOND)).own.unwrap().1.calls, 40);
+}
+
+proptest! {
+    #[test]
+    fn at_most_burst_and_rate_times_time_pass(
+        count in 1_u32..5_000,
+        burst in 1_u32..200,
+        steps in proptest::collection::vec((0_u64..2 * SECOND, 1_usize..50), 1..60),
+    ) {
+        let rate = rate(&format!("{count}/min burst={burst}"));
+        let limiter = Limiter::new(rate, Arrival::default());
+        let start = 7 * SECOND;
+        let (mut now, mut passed) = (start, 0_u64);
+        for (wait, calls) in steps {
+            now += wait;
+            passed += (0..calls).filter(|_| limiter.spend(Monotonic(now)).is_ok()).count() as u64;
+            let refilled = u128::from(now - start) * u128::from(count) / u128::from(60 * SECOND);
+            prop_assert!(u128::from(passed) <= u128::from(burst) + refilled);
+        }
+    }
+}
