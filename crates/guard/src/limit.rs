@@ -41,7 +41,7 @@ impl governor::clock::Clock for RequestClock {
 #[derive(Clone, Debug)]
 pub struct Probe {
     ask: Ask,
-    /// No debt reaches further ahead: it would come from a rate that no longer holds.
+    /// No debt of this rate reaches further ahead.
     ceiling: u64,
     arrival: Cell<u64>,
 }
@@ -76,13 +76,16 @@ impl StateStore for Arrival {
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
         let mut seen = self.0.load(Ordering::Acquire);
+        if seen > probe.ceiling.saturating_add(SLACK) {
+            // A debt of a rate that no longer holds is cut to what this one could owe.
+            seen = self.0.fetch_min(probe.ceiling, Ordering::AcqRel).min(probe.ceiling);
+        }
         loop {
-            let known = seen.min(probe.ceiling);
-            probe.arrival.set(known);
+            probe.arrival.set(seen);
             let next = match probe.ask {
-                Ask::GiveBack(nanos) => known.saturating_sub(nanos),
+                Ask::GiveBack(nanos) => seen.saturating_sub(nanos),
                 Ask::Peek | Ask::Spend => {
-                    let (outcome, next) = decide(NonZeroU64::new(known).map(|n| n.get().into()))?;
+                    let (outcome, next) = decide(NonZeroU64::new(seen).map(|n| n.get().into()))?;
                     if probe.ask == Ask::Peek {
                         return Ok(outcome);
                     }
@@ -174,6 +177,9 @@ impl Limiter {
 }
 
 const NANOS: u64 = 1_000_000_000;
+/// How old the clock's reading of a call may be that asks: it may have waited for a look-up. So much more than its own
+/// reading allows for may truly be owed.
+const SLACK: u64 = 60 * NANOS;
 
 /// What is left of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
