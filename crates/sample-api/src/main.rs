@@ -81,11 +81,8 @@ async fn serve() -> Result<(), StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let random: Arc<dyn Random> = Arc::new(OsRandom);
 
-    let source = Arc::new(RemoteSource::new(
-        &environment.portal,
-        &environment.client_id,
-        environment.client_secret,
-    )?);
+    let source =
+        Arc::new(RemoteSource::new(&environment.portal, &environment.client_id, environment.client_secret)?);
     let mut settings = Settings::new(environment.audience.parse()?, environment.portal.clone());
     settings.resource_metadata =
         Some(format!("{}/.well-known/oauth-protected-resource", environment.audience.trim_end_matches('/')));

@@ -8,7 +8,6 @@ use super::http::{Portal, read};
 
 const MAX_ANSWER: usize = 64 * 1024;
 
-
 async fn ask(portal: &Portal, token: &str) -> Result<Introspection, SourceError> {
     let request = portal.post_as_self("/oauth/introspect").form(&[("token", token), (EXPLAIN, "1")]);
     read(request, MAX_ANSWER).await

@@ -30,7 +30,11 @@ impl RemoteSource {
     ///
     /// # Errors
     /// When the address is none, or plain HTTP to another machine: the secret would cross the network in the clear.
-    pub fn new(public_url: &str, client_id: &str, client_secret: PlainSecret) -> Result<Self, UnusablePortal> {
+    pub fn new(
+        public_url: &str,
+        client_id: &str,
+        client_secret: PlainSecret,
+    ) -> Result<Self, UnusablePortal> {
         Ok(Self { portal: Portal::new(public_url, client_id, client_secret)? })
     }
 }
@@ -42,7 +46,12 @@ impl CredentialSource for RemoteSource {
     fn access_token<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>> {
         Box::pin(introspection::facts(&self.portal, presented.plain))
     }
-    fn jwt_ended<'a>(&'a self, presented: Presented<'a>, _: &'a [EntityId], _: Position) -> Pending<'a, bool> {
+    fn jwt_ended<'a>(
+        &'a self,
+        presented: Presented<'a>,
+        _: &'a [EntityId],
+        _: Position,
+    ) -> Pending<'a, bool> {
         Box::pin(introspection::ended(&self.portal, presented.plain))
     }
     fn verification_keys(&self) -> Pending<'_, VerificationKeys> {
