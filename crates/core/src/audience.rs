@@ -117,6 +117,9 @@ pub struct Api {
     /// Where its OpenAPI document lies: a URL or a file.
     #[serde(default)]
     pub openapi: Option<String>,
+    /// The path of a GET that any credential for it may make: the portal's page of a new key offers it.
+    #[serde(default)]
+    pub first_call: Option<String>,
     /// What can be allowed there.
     pub scopes: Vec<ScopeDefinition>,
 }
@@ -168,6 +171,7 @@ impl Catalogue {
             name: "Management API".to_owned(),
             base_url: address,
             openapi: None,
+            first_call: None,
             scopes: vec![
                 scope("keys:read", "See your API keys, never their secrets", Access::Read),
                 scope("keys:write", "Create, change and revoke your API keys", Access::Write),
@@ -220,6 +224,7 @@ mod tests {
             name: "Sample API".into(),
             base_url: "http://localhost:8081".into(),
             openapi: None,
+            first_call: None,
             scopes: vec![ScopeDefinition {
                 name: "notes:read".into(),
                 description: "Read your notes".into(),

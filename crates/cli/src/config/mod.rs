@@ -211,6 +211,7 @@ fn sample_api(url: &str) -> anyhow::Result<Api> {
         name: "Sample API".to_owned(),
         base_url: url.to_owned(),
         openapi: Some(format!("{url}/openapi.json")),
+        first_call: Some("/v1/whoami".into()),
         scopes: vec![
             scope("notes:read", "Read your notes", Access::Read, false),
             scope("notes:write", "Create and change your notes", Access::Write, false),

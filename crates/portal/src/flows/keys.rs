@@ -23,6 +23,8 @@ use keyway_store::tables::{accounts, api_keys, owners};
 use keyway_store::{Conn, StoreError, Tx};
 use serde_json::{Value, json};
 
+use crate::settings::Settings;
+
 pub use create::{create, new_secret};
 pub use draft::{FieldErrors, KeyDraft, RawKey, RawPatch};
 pub use edit::{KeyPatch, edit, set_enabled};
@@ -40,6 +42,17 @@ pub struct KeyRules {
     pub limits: LimitDefaults,
     /// Whether live keys need a verified e-mail address.
     pub live_needs_verified: bool,
+}
+
+impl KeyRules {
+    /// As the portal was told.
+    pub fn new(catalogue: &Arc<Catalogue>, settings: &Settings) -> Self {
+        Self {
+            catalogue: Arc::clone(catalogue),
+            limits: settings.limit_defaults,
+            live_needs_verified: !settings.verify_email.allows_live(false),
+        }
+    }
 }
 
 /// By what right someone acts on keys.

@@ -10,6 +10,7 @@ mod connections;
 mod dev;
 mod forgot;
 mod fresh;
+pub mod keys;
 mod letters;
 mod overview;
 mod password_check;
@@ -32,7 +33,7 @@ use crate::operations;
 
 /// All pages; those that only `dev` has ask the settings themselves.
 pub fn configure(cfg: &mut ServiceConfig) {
-    cfg.configure(authorize::configure).configure(authorized::configure).configure(apps::configure);
+    cfg.configure(authorize::configure).configure(authorized::configure).configure(apps::configure).configure(keys::configure);
     cfg.configure(sign_up::configure)
         .configure(sign_in::configure)
         .configure(forgot::configure)

@@ -167,8 +167,8 @@ pub fn find_among(conn: &mut Conn, ids: &[EntityId]) -> Result<Vec<ApiKey>, Stor
 pub struct KeyFilter {
     /// Of one owner; of all when absent.
     pub owner: Option<OwnerId>,
-    /// Whose name has this in it, whatever the case.
-    pub name: Option<String>,
+    /// Whose name has this in it, whatever the case, or whose secret ends with it.
+    pub search: Option<String>,
     /// In this state; when absent, all but the revoked ones.
     pub status: Option<KeyStatus>,
     /// Of one environment.
@@ -197,12 +197,12 @@ pub fn list(
     if let Some(owner) = filter.owner {
         query = query.filter(api_keys::owner_id.eq(owner.to_string()));
     }
-    if let Some(name) = &filter.name {
-        let pattern = format!(
-            "%{}%",
-            name.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
-        );
-        query = query.filter(lower(api_keys::name).like(pattern).escape('\\'));
+    if let Some(search) = &filter.search {
+        // Databases lower other letters than ASCII's or leave them: those match as they are written.
+        let plain = search.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        let lowered = lower(api_keys::name).like(format!("%{}%", plain.to_lowercase())).escape('\\');
+        let named = lowered.or(api_keys::name.like(format!("%{plain}%")).escape('\\'));
+        query = query.filter(named.or(api_keys::last4.eq(search)));
     }
     if let Some(environment) = filter.environment {
         query = query.filter(api_keys::environment.eq(environment.as_str()));

@@ -20,6 +20,7 @@ fn catalogue() -> Catalogue {
         name: "Sample API".into(),
         base_url: "http://localhost:8081".into(),
         openapi: None,
+        first_call: None,
         scopes: vec![ScopeDefinition {
             name: "notes:read".into(),
             description: "Read your notes".into(),

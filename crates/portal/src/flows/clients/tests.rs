@@ -24,6 +24,7 @@ fn catalogue() -> Catalogue {
         name: "Sample API".into(),
         base_url: "http://localhost:8081".into(),
         openapi: None,
+        first_call: None,
         scopes: vec![scope("notes:read", Access::Read), scope("notes:write", Access::Write)],
     };
     Catalogue::new(vec![notes, Catalogue::management("http://localhost:8080").unwrap()])

@@ -33,6 +33,7 @@ fn catalogue() -> Catalogue {
         name: "Sample API".into(),
         base_url: SAMPLE.into(),
         openapi: None,
+        first_call: Some("/v1/whoami".into()),
         scopes: vec![
             scope("notes:read", Access::Read, Grantable::Everyone),
             scope("notes:write", Access::Write, Grantable::Everyone),

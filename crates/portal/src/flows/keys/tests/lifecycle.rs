@@ -184,7 +184,7 @@ async fn lists_are_filtered_and_paged() {
         let filter = api_keys::KeyFilter::default;
         assert_eq!(listed(filter()).await, ["old", "old", "off", "Über", "100%_sure"]);
         assert_eq!(listed(api_keys::KeyFilter { with_revoked: true, ..filter() }).await.len(), 6);
-        let named = |name: &str| api_keys::KeyFilter { name: Some(name.into()), ..filter() };
+        let named = |name: &str| api_keys::KeyFilter { search: Some(name.into()), ..filter() };
         assert_eq!(listed(named("0%_S")).await, ["100%_sure"]);
         assert!(listed(named("%_%")).await.is_empty());
         let with = |status| api_keys::KeyFilter { status: Some(status), ..filter() };

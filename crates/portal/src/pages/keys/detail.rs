@@ -1,0 +1,192 @@
+//! `GET /keys/{id}`: the facts about a key, and what can be done with it.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Path};
+use keyway_core::Timestamp;
+use keyway_core::api_key::{ApiKey, Grace, KeyStatus};
+use keyway_core::ids::ApiKeyId;
+use keyway_store::StoreError;
+use keyway_store::tables::audit::{self, AuditFilter};
+use keyway_store::tables::{api_keys, owners};
+use serde::Serialize;
+
+use super::{KeyRow, display, id, own_key};
+use crate::error::{FieldErrors, PageError};
+use crate::extract::SignedIn;
+use crate::flows::keys;
+use crate::flows::shown::Submission;
+use crate::pages::words;
+use crate::state::Portal;
+
+/// Events on the page.
+const EVENTS: u32 = 20;
+
+#[derive(Serialize)]
+struct Facts {
+    #[serde(flatten)]
+    row: KeyRow,
+    enabled: bool,
+    created_at: Timestamp,
+    created_by: String,
+    last_used_address: Option<String>,
+    rate: Option<String>,
+    addresses: Vec<String>,
+    audiences: Vec<String>,
+    note: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Described {
+    name: String,
+    description: String,
+}
+
+/// The old one of a pair of which both work.
+#[derive(Serialize)]
+struct Rotation {
+    display: String,
+    until: Option<Timestamp>,
+    last_used_at: Option<Timestamp>,
+    last_used_address: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Successor {
+    id: ApiKeyId,
+    name: String,
+}
+
+#[derive(Serialize)]
+struct Choice {
+    value: &'static str,
+    label: &'static str,
+}
+
+#[derive(Serialize)]
+struct Dependents {
+    tokens: u64,
+    keys: usize,
+}
+
+#[derive(Serialize)]
+struct Event {
+    at: Timestamp,
+    text: String,
+    address: String,
+}
+
+#[derive(Serialize)]
+struct Context {
+    key: Facts,
+    alive: bool,
+    scopes: Vec<Described>,
+    rotation: Option<Rotation>,
+    successor: Option<Successor>,
+    once: String,
+    grace_choices: Vec<Choice>,
+    grace: &'static str,
+    extend_choices: Vec<Choice>,
+    dependents: Dependents,
+    events: Vec<Event>,
+    errors: FieldErrors,
+}
+
+pub(super) async fn show(
+    portal: web::Data<Portal>,
+    me: SignedIn,
+    path: Path<String>,
+) -> Result<HttpResponse, PageError> {
+    page(&portal, &me, id(&path)?, FieldErrors::default()).await
+}
+
+/// The page; again with 422 if something on it was refused.
+pub(super) async fn page(
+    portal: &Portal,
+    me: &SignedIn,
+    id: ApiKeyId,
+    errors: FieldErrors,
+) -> Result<HttpResponse, PageError> {
+    let (key, now) = (own_key(portal, me, id).await?, portal.now());
+    let about = key.clone();
+    let read = portal.store.read(move |conn| {
+        let find = |conn: &mut _, id: Option<ApiKeyId>| id.map_or(Ok(None), |id| api_keys::find(conn, id));
+        let old = find(conn, about.replaces)?;
+        let new = find(conn, about.replaced_by)?;
+        let filter = AuditFilter { target: Some(about.id.to_string()), ..AuditFilter::default() };
+        let events = audit::list(conn, &filter, EVENTS)?;
+        let creator = owners::find(conn, about.creator)?;
+        let lost = keys::losses(conn, &about, now)?;
+        Ok::<_, StoreError>((old, new, events, creator, lost))
+    });
+    let (old, new, events, creator, lost) = read.await?;
+    let old = old.filter(|old| old.status(now) == KeyStatus::InGrace);
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let context = Context {
+        alive: !matches!(key.status(now), KeyStatus::Revoked | KeyStatus::InGrace) && new.is_none(),
+        scopes: described(portal, &key),
+        extend_choices: old.as_ref().map_or(Vec::new(), |old| longer(old, &key, now)),
+        rotation: old.as_ref().map(|old| Rotation {
+            display: display(old),
+            until: old.ends_at(),
+            last_used_at: old.last_used_at,
+            last_used_address: old.last_used_address.map(|a| a.to_string()),
+        }),
+        successor: new.map(|new| Successor { id: new.id, name: new.name }),
+        once: Submission::new(&*portal.random).field().to_owned(),
+        grace_choices: Grace::ALL.map(choice).into(),
+        grace: Grace::default().as_str(),
+        dependents: Dependents { tokens: 0, keys: lost.keys.len() },
+        events: events
+            .into_iter()
+            .map(|row| Event {
+                at: row.at,
+                text: words::action(&row.action),
+                address: row.address.map(|a| a.to_string()).unwrap_or_default(),
+            })
+            .collect(),
+        errors,
+        key: facts(&key, creator.map(|owner| owner.name), now),
+    };
+    portal.page_with_status(status, me, "pages/keys/detail.html", context)
+}
+
+fn facts(key: &ApiKey, creator: Option<String>, now: Timestamp) -> Facts {
+    Facts {
+        row: KeyRow::of(key, now),
+        enabled: key.disabled_at.is_none(),
+        created_at: key.created_at,
+        created_by: creator.unwrap_or_else(|| "a deleted account".to_owned()),
+        last_used_address: key.last_used_address.map(|a| a.to_string()),
+        rate: key.terms.rate.map(|rate| rate.to_string()),
+        addresses: key.terms.addresses.iter().map(ToString::to_string).collect(),
+        audiences: key.terms.audiences.iter().map(ToString::to_string).collect(),
+        note: (!key.note.is_empty()).then(|| key.note.clone()),
+    }
+}
+
+/// The scopes in plain words; one that no API has any more is shown by its name.
+fn described(portal: &Portal, key: &ApiKey) -> Vec<Described> {
+    let words = |name: &str| {
+        let mut apis = portal.catalogue.apis().iter();
+        apis.find_map(|api| api.scope(name)).map_or("No longer offered", |scope| &scope.description).to_owned()
+    };
+    key.terms
+        .scopes
+        .iter()
+        .map(|scope| Described { name: scope.to_string(), description: words(scope.as_str()) })
+        .collect()
+}
+
+const fn choice(grace: Grace) -> Choice {
+    Choice { value: grace.as_str(), label: grace.label() }
+}
+
+/// The choices that would let the old key work longer than it does.
+fn longer(old: &ApiKey, new: &ApiKey, now: Timestamp) -> Vec<Choice> {
+    let later = |grace: &Grace| {
+        let end = grace.end(new.created_at, old.terms.expires_at, now);
+        old.ends_at().is_some_and(|current| end > current)
+    };
+    Grace::ALL.into_iter().filter(later).map(choice).collect()
+}
