@@ -33,7 +33,10 @@ use crate::operations;
 
 /// All pages; those that only `dev` has ask the settings themselves.
 pub fn configure(cfg: &mut ServiceConfig) {
-    cfg.configure(authorize::configure).configure(authorized::configure).configure(apps::configure).configure(keys::configure);
+    cfg.configure(authorize::configure)
+        .configure(authorized::configure)
+        .configure(apps::configure)
+        .configure(keys::configure);
     cfg.configure(sign_up::configure)
         .configure(sign_in::configure)
         .configure(forgot::configure)

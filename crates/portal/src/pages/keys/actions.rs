@@ -123,7 +123,11 @@ async fn set_enabled(
     let (act, rules, by, owner) = (me.act(portal), rules(portal), by(portal, me), me.owner);
     let done =
         portal.store.write(move |tx| keys::set_enabled(tx, &act, &rules, &by, owner, id, enabled)).await;
-    let words = if enabled { "is enabled: its calls are let through." } else { "is disabled: its calls are refused." };
+    let words = if enabled {
+        "is enabled: its calls are let through."
+    } else {
+        "is disabled: its calls are refused."
+    };
     finish(portal, me, id, done.map(|key| format!("“{}” {words}", key.name))).await
 }
 

@@ -169,7 +169,9 @@ fn facts(key: &ApiKey, creator: Option<String>, now: Timestamp) -> Facts {
 fn described(portal: &Portal, key: &ApiKey) -> Vec<Described> {
     let words = |name: &str| {
         let mut apis = portal.catalogue.apis().iter();
-        apis.find_map(|api| api.scope(name)).map_or("No longer offered", |scope| &scope.description).to_owned()
+        apis.find_map(|api| api.scope(name))
+            .map_or("No longer offered", |scope| &scope.description)
+            .to_owned()
     };
     key.terms
         .scopes

@@ -1,9 +1,9 @@
 //! `GET /keys/{id}/shown`: the secret, once, and the first call with it.
 
+use actix_web::HttpRequest;
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue};
 use actix_web::web::{self, Path};
-use actix_web::HttpRequest;
 use keyway_core::Timestamp;
 use keyway_core::api_key::ApiKey;
 use keyway_core::audience::Api;
