@@ -57,7 +57,9 @@ impl TestPortal {
         };
         change(&mut settings);
         let master_key = MasterKey::from_slice(&[7; 32]).unwrap();
-        let (catalogue, shapes) = (Arc::new(Catalogue::new(vec![sample_api()])), Arc::new(Shapes::default()));
+        let management = Catalogue::management(&settings.public_url).unwrap();
+        let catalogue = Arc::new(Catalogue::new(vec![sample_api(), management]));
+        let shapes = Arc::new(Shapes::default());
         let issuance = Issuance {
             issuer: settings.public_url.as_str().into(),
             brand: shapes.brand.clone(),
@@ -88,12 +90,18 @@ impl TestPortal {
 
 /// The API that tests' credentials are for.
 pub(crate) fn sample_api() -> Api {
-    let scope = |name: &str| serde_json::json!({ "name": name, "description": name });
+    let scope = |name: &str, description: &str, access: &str| {
+        serde_json::json!({ "name": name, "description": description, "access": access })
+    };
     serde_json::from_value(serde_json::json!({
         "audience": "http://localhost:8081",
         "name": "Sample API",
         "base_url": "http://localhost:8081",
-        "scopes": [scope("notes:read"), scope("notes:write")],
+        "first_call": "/v1/whoami",
+        "scopes": [
+            scope("notes:read", "Read your notes", "read"),
+            scope("notes:write", "Write your notes", "write"),
+        ],
     }))
     .unwrap()
 }
