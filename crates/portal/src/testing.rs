@@ -90,9 +90,7 @@ impl TestPortal {
 
 /// The API that tests' credentials are for.
 pub(crate) fn sample_api() -> Api {
-    let scope = |name: &str, description: &str, access: &str| {
-        serde_json::json!({ "name": name, "description": description, "access": access })
-    };
+    let scope = |name: &str, description: &str, access: &str| serde_json::json!({ "name": name, "description": description, "access": access });
     serde_json::from_value(serde_json::json!({
         "audience": "http://localhost:8081",
         "name": "Sample API",

@@ -204,7 +204,7 @@ fn state(key: &ApiKey) -> Value {
         "scopes": key.terms.scopes.to_string(),
         "addresses": key.terms.addresses.to_string(),
         "rate": key.terms.rate.map(|rate| rate.to_string()),
-        "expires_at": key.terms.expires_at.map(|end| end.to_rfc3339()),
+        "expires_at": key.terms.expires_at.map(keyway_core::Timestamp::to_rfc3339),
     })
 }
 

@@ -165,7 +165,7 @@ pub fn change_grace(
     let deed = Deed::new(Some(old.owner), "key.grace_changed", "api_key", id);
     act.audit(
         tx,
-        deed.before(json!({ "ends_at": before.map(|end| end.to_rfc3339()) }))
+        deed.before(json!({ "ends_at": before.map(keyway_core::Timestamp::to_rfc3339) }))
             .after(json!({ "ends_at": end.to_rfc3339() })),
     )?;
     find_own(tx.conn(), owner, by, id)
