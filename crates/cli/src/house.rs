@@ -23,6 +23,7 @@ use keyway_portal::passwords::{PasswordCost, PasswordPool};
 use keyway_portal::render::{Branding, Renderer};
 use keyway_portal::settings::Settings;
 use keyway_portal::state::CookieSecrets;
+use keyway_sample_api::{Notes, SampleApi};
 use keyway_store::StoreSource;
 use keyway_store::seal::{self, MasterKey};
 use keyway_store::tables::audit::Actor;
@@ -129,25 +130,32 @@ impl House {
     /// A guard for the API `audience` that learns from the database and reports to it.
     pub fn guard(&self, audience: Audience, resource_metadata: Option<String>) -> Guard {
         let source = Arc::new(StoreSource::new(self.store.clone(), self.limit_defaults()));
-        let settings = self.guard_settings(audience, resource_metadata);
+        let settings = guard_settings(&self.config, audience, resource_metadata);
         let sink: Arc<dyn RecordSink> = Arc::<StoreSource>::clone(&source);
         Guard::new(settings, source, Some(sink), Arc::clone(&self.clock), Arc::clone(&self.random))
     }
 
-    /// What a guard for the API `audience` is told.
-    pub fn guard_settings(&self, audience: Audience, resource_metadata: Option<String>) -> guard::Settings {
-        let written = &self.config.written;
-        guard::Settings {
-            shapes: Arc::new(self.config.shapes.clone()),
-            resource_metadata,
-            trusted_proxies: self.config.trusted_proxies.clone(),
-            jwt_signature: written.guard.jwt_signature,
-            max_staleness: written.guard.max_staleness,
-            known: written.guard.cache_entries,
-            unknown_credentials: written.limits.unknown_credentials,
-            records_per_second: written.guard.records_per_second,
-            ..guard::Settings::new(audience, self.config.public_url.as_str())
-        }
+    /// The sample API's guard.
+    ///
+    /// # Errors
+    /// When its audience is none.
+    pub fn sample_guard(&self) -> anyhow::Result<Guard> {
+        let (audience, metadata) = sample_identity(&self.config)?;
+        Ok(self.guard(audience, Some(metadata)))
+    }
+
+    /// The sample API behind `guard`, with its notes in the data folder.
+    ///
+    /// # Errors
+    /// When its notes cannot be opened.
+    pub fn sample_api(&self, guard: Guard) -> anyhow::Result<SampleApi> {
+        Ok(SampleApi {
+            guard,
+            notes: Notes::open(&self.config.data_dir.join("notes.db"))?,
+            portal: self.config.public_url.to_string(),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+        })
     }
 
     /// An act of `actor` at this moment.
@@ -226,6 +234,36 @@ impl House {
     pub async fn close(&self) {
         self.store.close().await;
     }
+}
+
+/// What a guard for the API `audience` is told.
+pub fn guard_settings(
+    config: &Config,
+    audience: Audience,
+    resource_metadata: Option<String>,
+) -> guard::Settings {
+    let written = &config.written;
+    guard::Settings {
+        shapes: Arc::new(config.shapes.clone()),
+        resource_metadata,
+        trusted_proxies: config.trusted_proxies.clone(),
+        jwt_signature: written.guard.jwt_signature,
+        max_staleness: written.guard.max_staleness,
+        known: written.guard.cache_entries,
+        unknown_credentials: written.limits.unknown_credentials,
+        records_per_second: written.guard.records_per_second,
+        ..guard::Settings::new(audience, config.public_url.as_str())
+    }
+}
+
+/// The sample API's audience, and where it describes itself (RFC 9728).
+///
+/// # Errors
+/// When its audience is none.
+pub fn sample_identity(config: &Config) -> anyhow::Result<(Audience, String)> {
+    let audience = config.sample_audience();
+    let metadata = format!("{}/.well-known/oauth-protected-resource", audience.trim_end_matches('/'));
+    Ok((audience.parse().context("audience")?, metadata))
 }
 
 /// `Keyway <keyway@example.com>`, from the portal's name and host.

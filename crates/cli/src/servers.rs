@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
+use keyway_guard::{Guard, Running};
 use tokio::task::JoinHandle;
 
 /// How long requests may take to end once a server was asked to.
@@ -16,6 +17,7 @@ const PATIENCE_SECONDS: u64 = 5;
 pub struct Servers {
     servers: Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
     tasks: Vec<JoinHandle<()>>,
+    guards: Vec<Running>,
 }
 
 impl Servers {
@@ -50,6 +52,11 @@ impl Servers {
         self.tasks.push(tokio::spawn(task));
     }
 
+    /// Lets `guard` follow the change feed and write its records, until the servers have stopped.
+    pub fn guard(&mut self, guard: &Guard) {
+        self.guards.push(guard.start());
+    }
+
     /// Stops accepting, finishes what is under way, and ends the tasks.
     pub async fn stop(self) {
         let stopping: Vec<_> =
@@ -63,6 +70,10 @@ impl Servers {
                 Ok(Err(error)) => tracing::error!(%error, "a server ended with an error"),
                 Err(error) => tracing::error!(%error, "a server ended in a panic"),
             }
+        }
+        // They write what they saw of the last calls.
+        for guard in self.guards {
+            guard.stop().await;
         }
         for task in self.tasks {
             task.abort();

@@ -11,6 +11,7 @@ use keyway_cli::house::House;
 use keyway_cli::servers::Servers;
 use keyway_core::clock::ManualClock;
 use keyway_core::ids::OwnerId;
+use keyway_core::jwt::ACCESS_TOKEN_LIFETIME;
 use keyway_core::random::SeededRandom;
 use keyway_core::secret::PlainSecret;
 use keyway_core::{Clock, Duration};
@@ -18,6 +19,7 @@ use keyway_portal::Portal;
 use keyway_portal::flows::accounts::{self, NewAccount};
 use keyway_portal::flows::inputs::Email;
 use keyway_portal::flows::keys::{self, By, KeyRules, RawKey};
+use keyway_portal::flows::tokens::mint::{self, Order};
 use keyway_portal::passwords::PasswordCost;
 use keyway_store::StoreError;
 use keyway_store::seal::{KEY_LEN, MasterKey};
@@ -25,7 +27,7 @@ use keyway_store::tables::outbox;
 pub use keyway_store::testing::Backend;
 use keyway_store::testing::{START, TestDatabase};
 
-use super::actors::{Anonymous, KeyClient, http};
+use super::actors::{Anonymous, JwtClient, KeyClient, http};
 use super::browser::Browser;
 
 /// A password that is long enough for everybody.
@@ -79,7 +81,12 @@ impl TestApp {
         servers
             .serve(vec![portal], 1, move |cfg| keyway_portal::configure(cfg, shared.clone()))
             .expect("the portal's server");
-        drop(api);
+        let sample = house.sample_guard().and_then(|guard| house.sample_api(guard)).expect("the sample API");
+        servers.guard(&sample.guard);
+        let sample = web::Data::new(sample);
+        servers
+            .serve(vec![api], 1, move |cfg| keyway_sample_api::configure(cfg, sample.clone()))
+            .expect("the sample API's server");
         Self {
             clock,
             house,
@@ -164,11 +171,7 @@ impl TestApp {
         };
         change(&mut raw);
         let draft = raw.read().expect("a draft");
-        let rules = KeyRules {
-            catalogue: Arc::clone(&self.data.catalogue),
-            limits: self.house.limit_defaults(),
-            live_needs_verified: false,
-        };
+        let rules = self.key_rules();
         let secret = keys::new_secret(&self.data.shapes.brand, draft.environment, &*self.house.random);
         let (act, kept) = (self.house.command(), secret.clone());
         let key = self
@@ -182,6 +185,43 @@ impl TestApp {
             id: key.id.to_string(),
             key: secret.expose().to_owned(),
         }
+    }
+
+    /// What the rules about keys rest on.
+    pub fn key_rules(&self) -> KeyRules {
+        KeyRules {
+            catalogue: Arc::clone(&self.data.catalogue),
+            limits: self.house.limit_defaults(),
+            live_needs_verified: false,
+        }
+    }
+
+    /// Switches a key on or off, as the operator.
+    pub async fn enable(&self, owner: OwnerId, key: &KeyClient, enabled: bool) {
+        let (act, rules, id) = (self.house.command(), self.key_rules(), key.id.parse().expect("an id"));
+        self.house
+            .store
+            .write(move |tx| keys::set_enabled(tx, &act, &rules, &By::Operator, owner, id, enabled))
+            .await
+            .expect("the key");
+    }
+
+    /// A JWT pair of `owner`, minted as on the dashboard.
+    pub async fn pair(&self, owner: OwnerId, scopes: &str) -> JwtClient {
+        let order = Order {
+            owner,
+            is_admin: false,
+            name: "A pair".into(),
+            audience: None,
+            scopes: scopes.parse().expect("scopes"),
+            lifetime: ACCESS_TOKEN_LIFETIME,
+            refresh: true,
+        };
+        let house = &self.house;
+        let response =
+            mint::run(&house.store, &house.issuance(), house.command(), order).await.expect("a pair");
+        let answer = serde_json::to_value(&response).expect("JSON");
+        JwtClient::from_answer(&self.anonymous.http, &answer)
     }
 
     /// Mails that wait to be sent, the oldest first: subject and text.

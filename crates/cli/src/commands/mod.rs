@@ -44,6 +44,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             let config = load(common, Mode::Command)?;
             servers::in_runtime(login::logout(config.public_url.as_str(), None))
         }
+        Command::SampleApi(args) => servers::sample_api(load(common, Mode::Server)?, &args),
         Command::Doctor => {
             let config = load(common, Mode::Server)?;
             servers::in_runtime(doctor::run(&config, output))

@@ -8,10 +8,11 @@ use anyhow::Context;
 use keyway_portal::flows::bootstrap;
 use keyway_portal::mail::{self, Mailer};
 use keyway_portal::passwords::PasswordCost;
+use keyway_sample_api::SampleApi;
 use keyway_store::StoreError;
 use zeroize::Zeroizing;
 
-use crate::args;
+use crate::args::{self, Verify};
 use crate::config::Config;
 use crate::house::{House, Missing};
 use crate::output::say;
@@ -26,9 +27,12 @@ pub fn dev(config: Config, args: &args::Dev) -> anyhow::Result<()> {
     telemetry::start(&config.written.log)?;
     in_runtime(async {
         let portal_sockets = listeners::open("portal_addr", config.written.portal_addr)?;
+        let api_sockets = listeners::open("api_addr", config.written.api_addr)?;
         let house = House::open(config, Missing { master_key: true, migrations: true }).await?;
         let mut servers = Servers::default();
         start_portal(&house, portal_sockets, args.web_dir.as_deref(), &mut servers)?;
+        let guard = house.sample_guard()?;
+        start_sample_api(&house.sample_api(guard)?, api_sockets, &mut servers)?;
         let link = bootstrap_link(&house).await?;
         say(&banner(&house.config, link.as_deref().map(String::as_str)));
         run_until_stopped(house, servers).await
@@ -55,6 +59,40 @@ pub fn portal(config: Config, args: &args::Portal) -> anyhow::Result<()> {
         tracing::info!(url = %house.config.public_url, address = %house.config.written.portal_addr, "listening");
         run_until_stopped(house, servers).await
     })
+}
+
+/// The sample API alone, verifying in the portal's database or over HTTP.
+///
+/// # Errors
+/// As [`dev`]; over HTTP also when the client's id and secret are not given.
+pub fn sample_api(config: Config, args: &args::SampleApi) -> anyhow::Result<()> {
+    telemetry::start(&config.written.log)?;
+    in_runtime(async {
+        let sockets = listeners::open("api_addr", config.written.api_addr)?;
+        let address = config.written.api_addr;
+        let mut servers = Servers::default();
+        match args.verify {
+            Verify::Store => {
+                let house =
+                    House::open(config, Missing { master_key: false, migrations: args.migrate }).await?;
+                let guard = house.sample_guard()?;
+                start_sample_api(&house.sample_api(guard)?, sockets, &mut servers)?;
+                tracing::info!(%address, "listening");
+                run_until_stopped(house, servers).await
+            }
+            Verify::Remote => anyhow::bail!("this build verifies in the store only"),
+        }
+    })
+}
+
+fn start_sample_api(
+    api: &SampleApi,
+    sockets: Vec<std::net::TcpListener>,
+    servers: &mut Servers,
+) -> anyhow::Result<()> {
+    servers.guard(&api.guard);
+    let api = web::Data::new(api.clone());
+    Ok(servers.serve(sockets, workers(), move |cfg| keyway_sample_api::configure(cfg, api.clone()))?)
 }
 
 fn start_portal(
