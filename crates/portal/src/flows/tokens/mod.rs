@@ -14,7 +14,7 @@ pub mod refresh;
 mod response;
 pub mod revoke;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use issue::{Ground, Issuance, Issued, Terms};
 pub use response::{Answer, TokenResponse};

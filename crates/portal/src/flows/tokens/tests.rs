@@ -1,1 +1,7 @@
+//! Tokens on both databases: how they are given and taken back, alone and fifty at once.
 
+mod codes;
+mod exchanged;
+mod refreshed;
+mod told;
+pub(crate) mod world;
