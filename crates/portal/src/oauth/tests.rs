@@ -99,7 +99,8 @@ async fn what_is_wrong_with_a_token_request_is_said_as_rfc_6749_says_it() {
     let large = "x".repeat(70_000);
     refused(send(&it, to, &[("grant_type", &large)]).await, 413, "invalid_request");
     let mut browser = Browser::new(&it.it);
-    let text = TestRequest::post().uri(to).insert_header((CONTENT_TYPE, "application/json")).set_payload("{}");
+    let text =
+        TestRequest::post().uri(to).insert_header((CONTENT_TYPE, "application/json")).set_payload("{}");
     refused(browser.send(text).await, 400, "invalid_request");
     browser.get(to).await.expect(405);
 }

@@ -71,8 +71,7 @@ async fn a_jwt_exchanged_from_a_key_has_at_most_what_the_key_has() {
             assert!(facts.ancestors.contains(&id));
         }
         let (digest, limits) = (secret.digest(), it.it.portal.issuance.limits);
-        let find =
-            move |conn: &mut keyway_store::Conn| keyway_store::facts::api_key(conn, digest, &limits);
+        let find = move |conn: &mut keyway_store::Conn| keyway_store::facts::api_key(conn, digest, &limits);
         let of_key = it.it.portal.store.read(find).await.unwrap().unwrap();
         assert_eq!(facts.budgets, of_key.budgets);
     }

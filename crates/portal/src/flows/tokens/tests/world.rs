@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use keyway_core::facts::Facts;
 use keyway_core::ids::{ClientId, FamilyId, GrantId, OwnerId};
-use keyway_core::jwt::{Verified, VerificationKeys, verify};
+use keyway_core::jwt::{VerificationKeys, Verified, verify};
 use keyway_core::oauth::pkce::Challenge;
 use keyway_core::oauth::{
     AuthMethod, CODE_LIFETIME, Client, ClientKind, ClientOrigin, ErrorCode, Grant, GrantType, TokenFormat,
@@ -184,7 +184,9 @@ impl World {
             verifier: verifier.map(str::to_owned),
         };
         let portal = &self.it.portal;
-        code::run(&portal.store, &portal.issuance, self.act(), presented).await.map(|answer| Pair::of(&answer))
+        code::run(&portal.store, &portal.issuance, self.act(), presented)
+            .await
+            .map(|answer| Pair::of(&answer))
     }
 
     /// A pair as the code grant gives it.
@@ -220,7 +222,8 @@ impl World {
 
     pub(crate) async fn families(&self) -> Vec<Family> {
         let owner = self.owner;
-        let listed = self.it.portal.store.read(move |conn| table::list_by_owner(conn, owner, None, 100)).await;
+        let listed =
+            self.it.portal.store.read(move |conn| table::list_by_owner(conn, owner, None, 100)).await;
         listed.unwrap().into_iter().map(|(family, _)| family).collect()
     }
 
@@ -236,9 +239,8 @@ impl World {
     /// What a guard learns of an opaque token.
     pub(crate) async fn facts(&self, token: &PlainSecret) -> Option<Facts> {
         let (digest, limits) = (token.digest(), self.it.portal.issuance.limits);
-        let find = move |conn: &mut keyway_store::Conn| {
-            keyway_store::facts::access_token(conn, digest, &limits)
-        };
+        let find =
+            move |conn: &mut keyway_store::Conn| keyway_store::facts::access_token(conn, digest, &limits);
         self.it.portal.store.read(find).await.unwrap()
     }
 
