@@ -240,6 +240,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn more_than_the_queue_holds_is_refused_at_once() {
+        let random = SeededRandom::new(4);
+        let pool = PasswordPool::start(PasswordCost::STANDARD, 1, 1, &random).unwrap();
+        let hash = || pool.hash(PlainSecret::new("correct horse"), &random);
+        let (a, b, c, d) = tokio::join!(hash(), hash(), hash(), hash());
+        assert!(a.is_ok());
+        assert!([b, c, d].iter().any(|hashed| *hashed == Err(PasswordError::Busy)));
+    }
+
+    #[tokio::test]
     async fn another_cost_is_noticed_and_still_verified() {
         let random = SeededRandom::new(2);
         let old = pool(PasswordCost { memory_kib: 32, passes: 2, lanes: 1 });

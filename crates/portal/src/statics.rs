@@ -10,7 +10,8 @@ use crate::state::Portal;
 
 /// Without a session.
 pub fn configure(cfg: &mut ServiceConfig) {
-    cfg.service(web::resource("/static/{file}").wrap(Compress::default()).route(web::get().to(file)));
+    cfg.service(web::resource("/favicon.ico").route(web::get().to(favicon)))
+        .service(web::resource("/static/{file}").wrap(Compress::default()).route(web::get().to(file)));
 }
 
 async fn file(
@@ -18,7 +19,16 @@ async fn file(
     name: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, PageError> {
-    let file = portal.renderer.static_file(&name).ok_or(PageError::NotFound)?;
+    send(&portal, &name, &request)
+}
+
+/// Browsers ask for it where a page cannot say otherwise.
+async fn favicon(portal: web::Data<Portal>, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    send(&portal, "favicon.svg", &request)
+}
+
+fn send(portal: &Portal, name: &str, request: &HttpRequest) -> Result<HttpResponse, PageError> {
+    let file = portal.renderer.static_file(name).ok_or(PageError::NotFound)?;
     let tag = format!("\"{}\"", file.fingerprint);
     let kept = if file.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
     let known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());

@@ -137,7 +137,7 @@ async fn submit(
         is_admin: false,
     };
     if portal.settings.verify_email == VerifyEmail::Never {
-        return match portal.store.write(move |tx| accounts::create(tx, &act, &new)).await {
+        return match portal.store.write(move |tx| accounts::sign_up(tx, &act, &new)).await {
             Ok(()) => welcome(&portal, &visitor, id, &form.return_to),
             Err(CreateError::Taken) => {
                 again(FieldErrors::of("email", "There is an account with this address. Sign in instead."))

@@ -264,6 +264,17 @@ async fn a_forgotten_password_is_set_by_a_link_that_works_once() {
     }
 }
 
+#[actix_web::test]
+async fn a_sign_in_from_another_browser_is_told_by_mail() {
+    let portal = TestPortal::new(Backend::Sqlite, |_| {});
+    let mut own = Browser::new(&portal);
+    own.sign_up(ADA).await.expect(303);
+    own.submit("/", "/sign-out", &[]).await.expect(303);
+    own.sign_in(ADA, PASSWORD).await.expect(303);
+    Browser::new(&portal).sign_in(ADA, PASSWORD).await.expect(303);
+    assert_eq!(link_in_mail(&portal, 1).await, "/settings/sessions");
+}
+
 /// Delivers into the folder and gives the path of the link in the newest of `expected` mails.
 async fn link_in_mail(portal: &TestPortal, expected: usize) -> String {
     let data_dir = &portal.portal.settings.data_dir;

@@ -16,7 +16,7 @@ pub use password::{change_password, reset_password, send_reset};
 pub use profile::rename;
 pub use sessions::{end_other_sessions, end_session};
 pub use sign_in::{Candidate, SignInError, SignedInNow, find_candidate, sign_in, sign_out};
-pub use sign_up::{CreateError, NewAccount, create, sign_up_to_verify};
+pub use sign_up::{CreateError, NewAccount, create, sign_up, sign_up_to_verify};
 pub use suspend::{SuspendError, resume, suspend};
 pub use verify::{VerifiedAccount, send_verification, verify};
 

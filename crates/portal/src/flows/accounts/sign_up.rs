@@ -91,6 +91,16 @@ pub fn create(tx: &mut Tx<'_>, act: &Act, new: &NewAccount) -> Result<(), Create
     Ok(())
 }
 
+/// Makes an account and notes that its person is signed in with it.
+///
+/// # Errors
+/// [`CreateError::Taken`] when the address has one.
+pub fn sign_up(tx: &mut Tx<'_>, act: &Act, new: &NewAccount) -> Result<(), CreateError> {
+    create(tx, act, new)?;
+    accounts::signed_in(tx.conn(), new.id, act.now)?;
+    Ok(())
+}
+
 /// Makes an account whose address must be shown to be theirs, by the link in `verification`. An address that has an
 /// account gets `already` instead, and whoever typed it is told the same. An account that never showed its address
 /// to be its own does not keep others from it.
