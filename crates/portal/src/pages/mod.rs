@@ -20,6 +20,7 @@ mod settings;
 pub mod shown_cookie;
 mod sign_in;
 mod sign_up;
+pub mod tokens;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -36,7 +37,8 @@ pub fn configure(cfg: &mut ServiceConfig) {
     cfg.configure(authorize::configure)
         .configure(authorized::configure)
         .configure(apps::configure)
-        .configure(keys::configure);
+        .configure(keys::configure)
+        .configure(tokens::configure);
     cfg.configure(sign_up::configure)
         .configure(sign_in::configure)
         .configure(forgot::configure)
