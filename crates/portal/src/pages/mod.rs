@@ -20,9 +20,9 @@ mod settings;
 pub mod shown_cookie;
 mod sign_in;
 mod sign_up;
-pub mod tokens;
 #[cfg(test)]
 mod tests;
+pub mod tokens;
 mod verify;
 mod words;
 

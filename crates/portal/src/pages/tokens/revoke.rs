@@ -35,7 +35,9 @@ pub(super) async fn confirm(
         title: format!("Revoke {}?", named(&family)),
         lead: match family.kind {
             FamilyKind::Dashboard => "This cannot be undone. Mint another pair to go on.",
-            FamilyKind::Oauth => "This cannot be undone. The app keeps your consent and can ask for new tokens.",
+            FamilyKind::Oauth => {
+                "This cannot be undone. The app keeps your consent and can ask for new tokens."
+            }
         },
         dies,
         action: format!("/tokens/{}/revoke", family.id),
@@ -55,8 +57,7 @@ pub(super) async fn revoke(
 ) -> Result<HttpResponse, PageError> {
     let family = own_family(&portal, me.owner, &id).await?;
     let (act, owner, id) = (me.act(&portal), me.owner, family.id);
-    let ended: Result<_, StoreError> =
-        portal.store.write(move |tx| families::end(tx, &act, owner, id)).await;
+    let ended: Result<_, StoreError> = portal.store.write(move |tx| families::end(tx, &act, owner, id)).await;
     let text = match ended? {
         true => "The family is revoked; its tokens are refused from now on.",
         false => "The family was over already.",

@@ -77,7 +77,8 @@ pub(super) async fn show(
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(origin) = api.and_then(|api| url::Url::parse(&api.base_url).ok()).map(|url| url.origin()) {
         let policy = content_security_policy(&[&origin.ascii_serialization()], None);
-        let policy = HeaderValue::from_str(&policy).map_err(|error| PageError::Internal(error.to_string()))?;
+        let policy =
+            HeaderValue::from_str(&policy).map_err(|error| PageError::Internal(error.to_string()))?;
         headers.insert(CONTENT_SECURITY_POLICY, policy);
     }
     if plain.is_some() {

@@ -62,7 +62,11 @@ async fn a_pair_is_minted_once_and_shown_once() {
         let portal = portal(backend, VerifyEmail::Never).await;
         let mut browser = signed_up(&portal).await;
         let empty = browser.get("/tokens").await.expect(200);
-        assert!(empty.body.contains("value=\"notes:read\" data-access=\"read\" data-plain=\"read your notes\" checked"));
+        assert!(
+            empty
+                .body
+                .contains("value=\"notes:read\" data-access=\"read\" data-plain=\"read your notes\" checked")
+        );
         assert!(empty.body.contains("Current") && empty.body.contains("/.well-known/jwks.json"));
         let fields = filled(&mut browser, &[&FORM[..], &[READ]].concat()).await;
         let first = send(&mut browser, &fields).await.expect(303);
