@@ -7,14 +7,15 @@ use serde_json::json;
 
 use crate::{SCOPES, SampleApi};
 
-/// The OpenAPI document. Its server is the address that it was fetched from.
+/// The OpenAPI document. Its server is the address that it was fetched from; the OAuth endpoints are the portal's.
 pub(crate) const OPENAPI: &str = include_str!("../openapi.json");
 
-pub(crate) async fn openapi() -> HttpResponse {
+pub(crate) async fn openapi(api: Data<SampleApi>) -> HttpResponse {
+    let document = OPENAPI.replace("\"/oauth/", &format!("\"{}/oauth/", api.portal.trim_end_matches('/')));
     HttpResponse::Ok()
         .content_type("application/json")
         .insert_header((CACHE_CONTROL, "max-age=300"))
-        .body(OPENAPI)
+        .body(document)
 }
 
 /// RFC 9728 §3.2.

@@ -49,11 +49,19 @@ pub struct SampleApi {
 /// All routes, for the server and for tests alike.
 pub fn configure(config: &mut ServiceConfig, api: web::Data<SampleApi>) {
     let scope = web::scope("")
-        .wrap(Cors::new(api.portal.trim_end_matches('/')))
+        .wrap(Cors::new(origin(&api.portal)))
         .wrap(RequestIds::new(api.guard.clone()))
         .configure(configure_errors)
         .configure(|config| routes::configure(config, &api.guard));
     config.app_data(api).service(scope);
+}
+
+/// Scheme, host and port of a URL (RFC 6454 §6.2).
+fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let rest = url.get(host..).unwrap_or_default();
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    url.get(..host + end).unwrap_or(url)
 }
 
 #[cfg(test)]

@@ -17,12 +17,17 @@ const MAX_BODY: usize = 64 * 1024;
 /// `application/json`.
 pub fn configure_errors(config: &mut ServiceConfig) {
     config
-        .app_data(JsonConfig::default().limit(MAX_BODY).error_handler(|error, _| raise(json(&error))))
+        .app_data(json_config(MAX_BODY))
         .app_data(FormConfig::default().limit(MAX_BODY).error_handler(|error, _| raise(form(&error))))
         .app_data(QueryConfig::default().error_handler(|error, _| raise(query(&error))))
         .app_data(PathConfig::default().error_handler(|error, _| raise(path(&error))))
         .app_data(PayloadConfig::new(MAX_BODY))
         .default_service(web::to(not_found));
+}
+
+/// How JSON bodies are read, up to `limit` bytes: for the `app_data` of a resource that takes more than 64 kB.
+pub fn json_config(limit: usize) -> JsonConfig {
+    JsonConfig::default().limit(limit).error_handler(|error, _| raise(json(&error)))
 }
 
 /// A resource that answers other methods than `allowed` (`GET, POST`) with 405 and says which ones it has.

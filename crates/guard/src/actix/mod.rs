@@ -25,7 +25,7 @@ mod request_ids;
 mod scopes;
 
 pub use cors::Cors;
-pub use errors::{configure_errors, resource};
+pub use errors::{configure_errors, json_config, resource};
 pub use middleware::Protect;
 pub use principal::Principal;
 pub use request_ids::{RequestIds, request_id};

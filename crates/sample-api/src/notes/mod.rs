@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) const MAX_TITLE: usize = 200;
 /// The longest body, in characters.
 pub(crate) const MAX_BODY: usize = 10_000;
+/// The largest JSON document that is read, in bytes: title and body with each character escaped, and some for the rest.
+pub(crate) const MAX_JSON: usize = 12 * (MAX_TITLE + MAX_BODY) + 1_024;
 /// The most notes of one subject in one environment.
 pub(crate) const MAX_NOTES: i64 = 1_000;
 

@@ -65,7 +65,7 @@ impl CustomizeConnection<SqliteConnection, diesel::r2d2::Error> for Pragmas {
     fn on_acquire(&self, conn: &mut SqliteConnection) -> Result<(), diesel::r2d2::Error> {
         // The time-out first: turning on WAL may already have to wait.
         conn.batch_execute(
-            "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
+            "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
         )
         .map_err(diesel::r2d2::Error::QueryError)
     }
@@ -98,19 +98,22 @@ impl From<Row> for Note {
 }
 
 impl Notes {
-    /// Opens the file, and makes or migrates it. Blocks; meant for the start of a process.
+    /// Opens the file, and makes or migrates it; a new one is readable by its owner alone. Blocks; meant for the
+    /// start of a process.
     ///
     /// # Errors
     /// [`NotesError::Unavailable`] when the file cannot be used.
     pub fn open(path: &Path) -> Result<Self, NotesError> {
+        create(path).map_err(|error| NotesError::Unavailable(format!("{}: {error}", path.display())))?;
         let manager = ConnectionManager::new(path.to_string_lossy());
         let pool = r2d2::Pool::builder()
             .max_size(CONNECTIONS)
             .connection_timeout(WAIT)
             .connection_customizer(Box::new(Pragmas))
             .build(manager)?;
+        // Two processes that start at once wait for each other.
         pool.get()?
-            .run_pending_migrations(MIGRATIONS)
+            .immediate_transaction(|conn| conn.run_pending_migrations(MIGRATIONS).map(drop))
             .map_err(|error| NotesError::Unavailable(error.to_string()))?;
         Ok(Self { pool, permits: Arc::new(Semaphore::new(CONNECTIONS as usize)) })
     }
@@ -229,6 +232,14 @@ impl Notes {
         })
         .await
     }
+}
+
+fn create(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
 }
 
 fn on(conn: &mut SqliteConnection, shelf: Shelf, id: &str) -> Result<Option<Row>, diesel::result::Error> {
