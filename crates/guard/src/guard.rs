@@ -143,6 +143,13 @@ impl Guard {
     }
 }
 
+#[cfg(test)]
+impl Guard {
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+}
+
 impl std::fmt::Debug for Guard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Guard").field("audience", &self.inner.settings.audience).finish_non_exhaustive()

@@ -38,6 +38,8 @@ mod recorder;
 #[cfg(feature = "remote")]
 pub mod remote;
 pub mod settings;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 pub use check::Verdict;

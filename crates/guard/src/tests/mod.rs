@@ -1,0 +1,273 @@
+//! The guard against a source that can be slow, wrong and gone.
+
+mod checks;
+mod following;
+mod http;
+mod jwt;
+mod records;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use keyway_core::change::{
+    Change, Effect, EntityKind, Epoch, FeedHead, FeedPage, FeedSnapshot, NewChange, Position,
+};
+use keyway_core::clock::{Clock, Duration, ManualClock, Timestamp};
+use keyway_core::credential::{Brand, Kind, generate};
+use keyway_core::facts::{Facts, LimitDefaults, Method, State, Subject};
+use keyway_core::ids::{EntityId, OwnerId};
+use keyway_core::jwt::{Algorithm, Jwks, SigningKey, VerificationKeys, generate_key};
+use keyway_core::owner::Environment;
+use keyway_core::principal::Principal;
+use keyway_core::random::SeededRandom;
+use keyway_core::record::RecordBatch;
+use keyway_core::refusal::Refusal;
+use keyway_core::secret::{PlainSecret, SecretDigest};
+use keyway_core::source::{CredentialSource, Pending, Presented, RecordSink, SourceError};
+use parking_lot::Mutex;
+use smallvec::smallvec;
+use tokio::sync::Notify;
+
+use crate::{Guard, RequestParts, Settings, Verdict};
+
+pub(super) const START: Timestamp = Timestamp::from_seconds(1_795_510_800);
+pub(super) const API: &str = "http://api.example";
+pub(super) const ISSUER: &str = "http://portal.example";
+
+/// A database in memory that can be told to misbehave.
+#[derive(Default)]
+pub(super) struct Source {
+    known: Mutex<HashMap<SecretDigest, Facts>>,
+    changes: Mutex<Vec<Change>>,
+    head: AtomicU64,
+    pub(super) jwks: Mutex<Jwks>,
+    pub(super) failing: AtomicBool,
+    pub(super) feed_failing: AtomicBool,
+    /// Look-ups take so long, in milliseconds.
+    pub(super) slow_ms: AtomicU64,
+    /// A look-up that has read its answer waits here.
+    pub(super) gate: Mutex<Option<Arc<Notify>>>,
+    /// Told when a look-up arrives at the gate.
+    pub(super) at_gate: Notify,
+    pub(super) look_ups: AtomicUsize,
+    pub(super) batches: Mutex<Vec<RecordBatch>>,
+}
+
+impl Source {
+    pub(super) fn learn(&self, secret: &PlainSecret, facts: Facts) {
+        self.known.lock().insert(secret.digest(), facts);
+    }
+    /// Changes what is known, and publishes it at once.
+    pub(super) fn change(&self, secret: &PlainSecret, effect: Effect, change: impl FnOnce(&mut Facts)) {
+        let id = {
+            let mut known = self.known.lock();
+            let facts = known.get_mut(&secret.digest()).unwrap();
+            change(facts);
+            facts.id
+        };
+        self.publish(EntityKind::ApiKey, id, effect);
+    }
+    pub(super) fn publish(&self, kind: EntityKind, id: EntityId, effect: Effect) {
+        self.publish_unseen(kind, id, effect);
+        self.head.store(self.changes.lock().len() as u64, Ordering::SeqCst);
+    }
+    /// As another process does: the head in this one does not rise.
+    pub(super) fn publish_unseen(&self, kind: EntityKind, id: EntityId, effect: Effect) {
+        let mut changes = self.changes.lock();
+        let relevant_until = START + NewChange::RELEVANCE;
+        let position = Position(changes.len() as u64 + 1);
+        changes.push(Change { position, kind, id, effect, relevant_until });
+    }
+    fn at(&self) -> FeedHead {
+        let head = Position(self.changes.lock().len() as u64);
+        FeedHead { epoch: Epoch("one".into()), head, tail: Position(0) }
+    }
+    fn feed(&self) -> Result<(), SourceError> {
+        if self.feed_failing.load(Ordering::SeqCst) {
+            return Err(SourceError::Unavailable("the feed is down".into()));
+        }
+        Ok(())
+    }
+    async fn look_up(&self, presented: Presented<'_>) -> Result<Option<Facts>, SourceError> {
+        self.look_ups.fetch_add(1, Ordering::SeqCst);
+        let found = self.known.lock().get(&presented.digest).cloned();
+        let gate = self.gate.lock().clone();
+        if let Some(gate) = gate {
+            self.at_gate.notify_one();
+            gate.notified().await;
+        }
+        let slow = self.slow_ms.load(Ordering::SeqCst);
+        if slow > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(slow)).await;
+        }
+        if self.failing.load(Ordering::SeqCst) {
+            return Err(SourceError::Unavailable("the database is down".into()));
+        }
+        Ok(found)
+    }
+}
+
+impl CredentialSource for Source {
+    fn api_key<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>> {
+        Box::pin(self.look_up(presented))
+    }
+    fn access_token<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>> {
+        Box::pin(self.look_up(presented))
+    }
+    fn jwt_ended<'a>(
+        &'a self,
+        _: Presented<'a>,
+        ids: &'a [EntityId],
+        since: Position,
+    ) -> Pending<'a, bool> {
+        Box::pin(async move {
+            self.look_ups.fetch_add(1, Ordering::SeqCst);
+            if self.failing.load(Ordering::SeqCst) {
+                return Err(SourceError::Unavailable("the database is down".into()));
+            }
+            let changes = self.changes.lock();
+            Ok(changes.iter().any(|c| c.effect == Effect::Ended && c.position > since && ids.contains(&c.id)))
+        })
+    }
+    fn verification_keys(&self) -> Pending<'_, VerificationKeys> {
+        Box::pin(async move { Ok(VerificationKeys::from_jwks(&self.jwks.lock()).unwrap()) })
+    }
+    fn changes<'a>(&'a self, _: &'a Epoch, after: Position, wait: Duration) -> Pending<'a, FeedPage> {
+        Box::pin(async move {
+            if self.at().head == after && wait > Duration::ZERO {
+                tokio::time::sleep(wait.to_std()).await;
+            }
+            self.feed()?;
+            let changes = self.changes.lock().iter().filter(|c| c.position > after).copied().collect();
+            Ok(FeedPage { at: self.at(), changes })
+        })
+    }
+    fn snapshot(&self) -> Pending<'_, FeedSnapshot> {
+        Box::pin(async move {
+            self.feed()?;
+            let ended = self.changes.lock().iter().filter(|c| c.effect == Effect::Ended).copied().collect();
+            Ok(FeedSnapshot { at: self.at(), ended })
+        })
+    }
+    fn head(&self) -> Position {
+        Position(self.head.load(Ordering::SeqCst))
+    }
+}
+
+impl RecordSink for Source {
+    fn store<'a>(&'a self, batch: &'a RecordBatch) -> Pending<'a, ()> {
+        Box::pin(async move {
+            if self.failing.load(Ordering::SeqCst) {
+                return Err(SourceError::Unavailable("the database is down".into()));
+            }
+            self.batches.lock().push(batch.clone());
+            Ok(())
+        })
+    }
+}
+
+/// A guard with its clock and its source.
+pub(super) struct House {
+    pub(super) guard: Guard,
+    pub(super) source: Arc<Source>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) random: SeededRandom,
+    pub(super) signer: SigningKey,
+}
+
+impl House {
+    pub(super) fn new() -> Self {
+        Self::with(|_| {})
+    }
+    pub(super) fn with(adjust: impl FnOnce(&mut Settings)) -> Self {
+        let source = Arc::new(Source::default());
+        let clock = Arc::new(ManualClock::at(START));
+        // The beginning of monotonic time is when nothing has been seen yet.
+        clock.advance(Duration::seconds(100));
+        clock.set_wall(START);
+        let der = generate_key(Algorithm::Es256).unwrap();
+        let signer = SigningKey::from_pkcs8("key-1", Algorithm::Es256, &der).unwrap();
+        source.jwks.lock().keys.push(signer.public_jwk().unwrap());
+        let mut settings = Settings::new(API.parse().unwrap(), ISSUER);
+        settings.resource_metadata = Some(format!("{API}/.well-known/oauth-protected-resource"));
+        adjust(&mut settings);
+        let guard = Guard::new(
+            settings,
+            Arc::<Source>::clone(&source),
+            Some(Arc::<Source>::clone(&source)),
+            Arc::<ManualClock>::clone(&clock),
+            Arc::new(SeededRandom::new(1)),
+        );
+        Self { guard, source, clock, random: SeededRandom::new(2), signer }
+    }
+    /// A key that works, and its secret.
+    pub(super) fn key(&self) -> PlainSecret {
+        self.key_with(|_| {})
+    }
+    pub(super) fn key_with(&self, adjust: impl FnOnce(&mut Facts)) -> PlainSecret {
+        let secret = generate(&Brand::default(), Kind::LiveKey, &self.random);
+        let mut facts = self.facts();
+        adjust(&mut facts);
+        self.source.learn(&secret, facts);
+        secret
+    }
+    pub(super) fn facts(&self) -> Facts {
+        let id = EntityId::new(START, &self.random);
+        let owner = OwnerId::new(START, &self.random);
+        Facts {
+            method: Method::ApiKey,
+            id,
+            owner,
+            subject: Subject::Owner(owner),
+            client: None,
+            environment: Environment::Live,
+            audiences: smallvec![API.parse().unwrap()],
+            scopes: "notes:read".parse().unwrap(),
+            not_before: START,
+            expires_at: Some(START + Duration::days(90)),
+            state: State::Active,
+            addresses: keyway_core::address::AddressList::default(),
+            ancestors: smallvec![owner.entity()],
+            signing_key: None,
+            budgets: LimitDefaults::default().budgets(id, None, (owner, None), Environment::Live),
+        }
+    }
+    pub(super) async fn call(&self, credential: &str) -> Verdict {
+        self.call_from(credential, [192, 0, 2, 1].into()).await
+    }
+    pub(super) async fn call_from(&self, credential: &str, address: IpAddr) -> Verdict {
+        let arrival = self.guard.arrive();
+        let header = format!("Bearer {credential}");
+        let parts = RequestParts {
+            authorization: smallvec![header.as_bytes()],
+            api_key: smallvec![],
+            query: "",
+            address: Some(address),
+            request: arrival.request,
+            arrived: arrival.moment,
+        };
+        self.guard.check(&parts).await
+    }
+    /// The refusal's code, or `ok`.
+    pub(super) async fn code(&self, credential: &str) -> &'static str {
+        code(&self.call(credential).await)
+    }
+    pub(super) fn look_ups(&self) -> usize {
+        self.source.look_ups.load(Ordering::SeqCst)
+    }
+}
+
+pub(super) fn code(verdict: &Verdict) -> &'static str {
+    verdict.refusal().map_or("ok", Refusal::code)
+}
+
+pub(super) fn caller(verdict: &Verdict) -> &Principal {
+    verdict.decision().unwrap()
+}
+
+/// Time that both readings show.
+pub(super) fn now(house: &House) -> Timestamp {
+    house.clock.now()
+}
