@@ -103,7 +103,10 @@ async fn a_refusal_before_the_limit_costs_nothing_and_one_after_it_does() {
     let refusal = verdict.require(&["notes:read", "notes:write"]).unwrap_err();
     assert_eq!(
         refusal,
-        Refusal::InsufficientScope { required: "notes:read notes:write".into(), missing: "notes:write".into() }
+        Refusal::InsufficientScope {
+            required: "notes:read notes:write".into(),
+            missing: "notes:write".into()
+        }
     );
     assert_eq!(house.call(key.expose()).await.allowance().unwrap().own.unwrap().1.calls, 97);
 }

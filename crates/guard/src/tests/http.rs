@@ -9,9 +9,7 @@ use keyway_core::facts::State;
 use serde_json::Value;
 
 use super::*;
-use crate::actix::{
-    Cors, Principal, RequestIds, any_credential, configure_errors, open, resource, scopes,
-};
+use crate::actix::{Cors, Principal, RequestIds, any_credential, configure_errors, open, resource, scopes};
 
 async fn whoami(caller: Principal) -> HttpResponse {
     HttpResponse::Ok().body(caller.credential().to_string())
@@ -36,9 +34,10 @@ async fn called(house: &House, request: TestRequest) -> ServiceResponse<BoxBody>
                         .service(
                             resource("/whoami", "GET").route(web::get().to(whoami).wrap(any_credential())),
                         )
-                        .service(resource("/notes", "GET, POST").route(
-                            web::post().to(created).wrap(scopes(["notes:write"])),
-                        ))
+                        .service(
+                            resource("/notes", "GET, POST")
+                                .route(web::post().to(created).wrap(scopes(["notes:write"]))),
+                        )
                         .service(resource("/forgotten", "GET").route(web::get().to(HttpResponse::Ok))),
                 ),
         ),
@@ -105,7 +104,8 @@ async fn a_refused_credential_says_why() {
 #[actix_web::test]
 async fn a_missing_scope_is_403_with_limits_whatever_the_body() {
     let house = House::new();
-    let request = with(&house.key(), "/v1/notes").method(actix_web::http::Method::POST).set_payload("{not json");
+    let request =
+        with(&house.key(), "/v1/notes").method(actix_web::http::Method::POST).set_payload("{not json");
     let answer = called(&house, request).await;
     assert_eq!(answer.status(), 403);
     assert_eq!(header(answer.headers(), "ratelimit-remaining"), "99");

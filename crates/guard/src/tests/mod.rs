@@ -116,12 +116,7 @@ impl CredentialSource for Source {
     fn access_token<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>> {
         Box::pin(self.look_up(presented))
     }
-    fn jwt_ended<'a>(
-        &'a self,
-        _: Presented<'a>,
-        ids: &'a [EntityId],
-        since: Position,
-    ) -> Pending<'a, bool> {
+    fn jwt_ended<'a>(&'a self, _: Presented<'a>, ids: &'a [EntityId], since: Position) -> Pending<'a, bool> {
         Box::pin(async move {
             self.look_ups.fetch_add(1, Ordering::SeqCst);
             if self.failing.load(Ordering::SeqCst) {
