@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use keyway_core::audience::Audience;
+use keyway_core::audience::{Audience, Catalogue};
 use keyway_core::clock::SystemClock;
 use keyway_core::facts::LimitDefaults;
 use keyway_core::random::OsRandom;
@@ -135,6 +135,12 @@ impl House {
         Guard::new(settings, source, Some(sink), Arc::clone(&self.clock), Arc::clone(&self.random))
     }
 
+    /// The guard of the management API.
+    fn management_guard(&self) -> anyhow::Result<Guard> {
+        let api = Catalogue::management(self.config.public_url.as_str()).context("public_url")?;
+        Ok(self.guard(api.audience, None))
+    }
+
     /// The sample API's guard.
     ///
     /// # Errors
@@ -190,6 +196,7 @@ impl House {
             passwords: PasswordPool::start(cost, PASSWORD_THREADS, PASSWORD_QUEUE, &*self.random)?,
             secrets: CookieSecrets::derive(&self.master_key),
             master_key: Arc::new(self.master_key.clone()),
+            guard: self.management_guard()?,
             mail_bell: MailBell::default(),
             metrics: Metrics::new()?,
             issuance: self.issuance(),

@@ -9,6 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, web};
 use keyway_core::credential::mask;
 use keyway_core::ids::RequestId;
+use keyway_guard::Arrival;
 use serde::Serialize;
 
 use crate::error::{ErrorText, PageError, text_of};
@@ -35,6 +36,8 @@ pub async fn boundary(
     let start = portal.clock.moment();
     let id = RequestId::new(start.wall, &*portal.random);
     request.extensions_mut().insert(CurrentRequest(id));
+    // The guard of the management API takes this id and moment for its own.
+    request.extensions_mut().insert(Arrival { request: id, moment: start });
     let (method, path) = (request.method().clone(), request.path().to_owned());
     if method == Method::HEAD {
         // Whatever can be fetched can be asked about; the body is left out on the wire (RFC 9110 §9.3.2).

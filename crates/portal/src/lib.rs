@@ -38,11 +38,12 @@ pub use state::Portal;
 /// Everything under the portal's address, for the server and for tests alike.
 pub fn configure(cfg: &mut ServiceConfig, portal: web::Data<Portal>) {
     let session = session::middleware(portal.clone());
+    let guard = portal.guard.clone();
     cfg.app_data(portal).service(
         web::scope("")
             .wrap(from_fn(boundary::boundary))
             .configure(oauth::configure)
-            .configure(api::configure)
+            .configure(|cfg| api::configure(cfg, &guard))
             .configure(operations::configure)
             .configure(statics::configure)
             .service(

@@ -9,6 +9,7 @@ use keyway_core::audience::Catalogue;
 use keyway_core::credential::Shapes;
 use keyway_core::secret::PlainSecret;
 use keyway_core::{Clock, Random, Timestamp};
+use keyway_guard::Guard;
 use keyway_store::Store;
 use keyway_store::seal::MasterKey;
 use serde::Serialize;
@@ -49,6 +50,8 @@ pub struct Portal {
     pub secrets: CookieSecrets,
     /// How often OAuth's endpoints may be called.
     pub limits: EndpointLimits,
+    /// Protects the management API.
+    pub guard: Guard,
     /// Wakes who sends mails.
     pub mail_bell: MailBell,
     /// What is counted.

@@ -13,7 +13,10 @@ use keyway_core::clock::ManualClock;
 use keyway_core::credential::Shapes;
 use keyway_core::jwt::Algorithm;
 use keyway_core::random::SeededRandom;
+use keyway_core::source::RecordSink;
 use keyway_core::{Clock, Duration, Random};
+use keyway_guard::Guard;
+use keyway_store::StoreSource;
 use keyway_store::seal::MasterKey;
 use keyway_store::testing::{Backend, TestDatabase};
 
@@ -57,7 +60,14 @@ impl TestPortal {
         };
         change(&mut settings);
         let master_key = MasterKey::from_slice(&[7; 32]).unwrap();
-        let management = Catalogue::management(&settings.public_url).unwrap();
+        let management = Catalogue::management(settings.public_url.as_str()).unwrap();
+        let guard = {
+            let told = keyway_guard::Settings::new(management.audience.clone(), settings.public_url.as_str());
+            let source = Arc::new(StoreSource::new(store.clone(), settings.limit_defaults));
+            let sink: Arc<dyn RecordSink> = Arc::<StoreSource>::clone(&source);
+            let clock = Arc::clone(&clock) as Arc<dyn Clock>;
+            Guard::new(told, source, Some(sink), clock, Arc::clone(&random))
+        };
         let catalogue = Arc::new(Catalogue::new(vec![sample_api(), management]));
         let shapes = Arc::new(Shapes::default());
         let issuance = Issuance {
@@ -79,6 +89,7 @@ impl TestPortal {
             passwords: PasswordPool::start(PasswordCost::TESTING, 1, 16, &*random).unwrap(),
             secrets: CookieSecrets::derive(&master_key),
             master_key: Arc::new(master_key),
+            guard,
             mail_bell: MailBell::default(),
             metrics: Metrics::new().unwrap(),
             issuance,

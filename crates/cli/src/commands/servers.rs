@@ -107,6 +107,7 @@ fn start_portal(
         None => Mailer::folder(&house.config.data_dir),
     };
     servers.beside(mail::deliver(portal.clone().into_inner(), mailer));
+    servers.guard(&portal.guard);
     servers.serve(sockets, workers(), move |cfg| keyway_portal::configure(cfg, portal.clone()))?;
     servers.beside(tasks::housekeeping(house.clone()));
     servers.beside(tasks::signing_keys(house.clone()));
