@@ -147,3 +147,6 @@ async fn rotate(
 fn rules(portal: &Portal) -> KeyRules {
     KeyRules::new(&portal.catalogue, &portal.settings)
 }
+
+#[cfg(test)]
+mod tests;
