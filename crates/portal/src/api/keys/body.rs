@@ -20,7 +20,7 @@ const LONGEST_PAGE: u32 = 100;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ListQuery {
-    name: Option<String>,
+    search: Option<String>,
     status: Option<String>,
     with_revoked: bool,
     before: Option<String>,
@@ -38,7 +38,7 @@ impl ListQuery {
         let before = self.before.as_deref().map(str::parse::<ApiKeyId>).transpose();
         Ok(KeyFilter {
             owner: Some(owner),
-            name: self.name.clone(),
+            search: self.search.clone(),
             status: status.map_err(|_| {
                 let known = KeyStatus::ALL.map(KeyStatus::as_str).join(", ");
                 field("status", format!("one of {known}"))
