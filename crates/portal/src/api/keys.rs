@@ -54,7 +54,8 @@ async fn list(
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
     let next = found.last().filter(|_| more).map(|key| key.id);
-    Ok(HttpResponse::Ok().json(KeyList { keys: found.iter().map(|key| KeyView::of(key, now)).collect(), next }))
+    Ok(HttpResponse::Ok()
+        .json(KeyList { keys: found.iter().map(|key| KeyView::of(key, now)).collect(), next }))
 }
 
 async fn show(
@@ -119,7 +120,8 @@ async fn revoke(
     id: web::Path<ApiKeyId>,
 ) -> Result<HttpResponse, Problem> {
     let (id, owner) = (id.into_inner(), caller.owner());
-    write(&portal, &caller, address, move |tx, act, by| keys::revoke(tx, act, by, owner, id, REVOKED)).await?;
+    write(&portal, &caller, address, move |tx, act, by| keys::revoke(tx, act, by, owner, id, REVOKED))
+        .await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -111,7 +111,10 @@ async fn a_key_is_made_read_changed_rotated_and_revoked() {
         let changed = read(&world.patch(&robot, id, body).await.expect(200));
         assert_eq!((text(&changed, "name"), text(&changed, "status")), ("Renamed", "disabled"));
         assert_eq!(changed["addresses"], json!(["10.0.0.0/8"]));
-        assert_eq!(read(&world.patch(&robot, id, json!({ "enabled": true })).await.expect(200))["status"], "active");
+        assert_eq!(
+            read(&world.patch(&robot, id, json!({ "enabled": true })).await.expect(200))["status"],
+            "active"
+        );
 
         let path = format!("/api/v1/keys/{id}/rotate");
         let rotated = read(&world.post(&robot, &path, json!({ "grace": "1h" })).await.expect(201));
@@ -240,12 +243,25 @@ async fn what_is_wrong_with_a_request_is_said_as_a_problem() {
         (TestRequest::get().uri("/api/v1/keys?status=odd"), 422, "invalid_request"),
         (TestRequest::get().uri("/api/v1/keys?page=2"), 400, "invalid_request"),
         (TestRequest::patch().uri(&one).set_json(json!({})), 422, "invalid_request"),
-        (TestRequest::patch().uri(&one).set_json(json!({ "name": "A", "version": 9 })), 409, "changed_meanwhile"),
-        (TestRequest::post().uri(&format!("{one}/rotate")).set_json(json!({ "grace": "1y" })), 422, "invalid_request"),
+        (
+            TestRequest::patch().uri(&one).set_json(json!({ "name": "A", "version": 9 })),
+            409,
+            "changed_meanwhile",
+        ),
+        (
+            TestRequest::post().uri(&format!("{one}/rotate")).set_json(json!({ "grace": "1y" })),
+            422,
+            "invalid_request",
+        ),
     ];
     for (request, status, code) in cases {
         let answer = world.send(&robot, request).await;
-        assert_eq!((answer.status.as_u16(), &read(&answer)["code"]), (status, &code.into()), "{}", answer.body);
+        assert_eq!(
+            (answer.status.as_u16(), &read(&answer)["code"]),
+            (status, &code.into()),
+            "{}",
+            answer.body
+        );
         assert_eq!(answer.header("content-type"), "application/problem+json");
         assert_eq!(read(&answer)["request_id"], answer.header("x-request-id"));
         assert_eq!(answer.header("allow").is_empty(), status != 405);
@@ -263,7 +279,8 @@ async fn other_peoples_keys_and_those_of_the_other_environment_are_not_there() {
         let eve = person(&world.portal, "eve@example.com").await;
         let (foreign, _) = world.key(eve, "live", "notes:read").await;
         let (test, _) = world.key(world.ada, "test", "notes:read").await;
-        let nobodys = ApiKeyId::from_entity(EntityId::new(world.portal.portal.now(), &*world.portal.portal.random));
+        let nobodys =
+            ApiKeyId::from_entity(EntityId::new(world.portal.portal.now(), &*world.portal.portal.random));
         for id in [foreign, test, nobodys] {
             let one = format!("/api/v1/keys/{id}");
             world.get(&robot, &one).await.expect(404);
@@ -280,7 +297,10 @@ async fn other_peoples_keys_and_those_of_the_other_environment_are_not_there() {
 async fn the_audit_names_the_person_and_the_key_that_was_used() {
     let world = World::new(Backend::Sqlite).await;
     let (_, robot) = world.key(world.ada, "live", ALL).await;
-    world.post(&robot, "/api/v1/keys", json!({ "name": "Child", "scopes": ["notes:read"] })).await.expect(201);
+    world
+        .post(&robot, "/api/v1/keys", json!({ "name": "Child", "scopes": ["notes:read"] }))
+        .await
+        .expect(201);
     let filter = audit::AuditFilter { owner: Some(world.ada), ..Default::default() };
     let rows = world.portal.portal.store.read(move |conn| audit::list(conn, &filter, 9)).await;
     let rows = rows.map_err(|error: StoreError| error).unwrap();
