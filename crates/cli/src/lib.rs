@@ -19,6 +19,7 @@ pub mod home;
 pub mod house;
 pub mod listeners;
 pub mod output;
+pub mod remote;
 pub mod servers;
 pub mod tasks;
 pub mod telemetry;

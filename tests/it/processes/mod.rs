@@ -1,3 +1,5 @@
 //! The program as processes: starting, ending, being killed, several on one database.
 
+mod kill;
 mod shutdown;
+mod two;

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::house::{House, Missing};
 use crate::output::say;
 use crate::servers::{Servers, asked_to_stop};
-use crate::{listeners, tasks, telemetry};
+use crate::{listeners, remote, tasks, telemetry};
 
 /// Portal and sample API in one process, on this machine only.
 ///
@@ -80,7 +80,13 @@ pub fn sample_api(config: Config, args: &args::SampleApi) -> anyhow::Result<()> 
                 tracing::info!(%address, "listening");
                 run_until_stopped(house, servers).await
             }
-            Verify::Remote => anyhow::bail!("this build verifies in the store only"),
+            Verify::Remote => {
+                start_sample_api(&remote::sample_api(&config)?, sockets, &mut servers)?;
+                tracing::info!(%address, "listening");
+                asked_to_stop().await?;
+                servers.stop().await;
+                Ok(())
+            }
         }
     })
 }

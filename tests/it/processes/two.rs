@@ -1,0 +1,200 @@
+//! Two processes: the portal, and a sample API of its own that learns from the database or over HTTP. What is taken
+//! away at one is refused by the other within a second.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::actors::{Actor, Anonymous, JwtClient, KeyClient, OauthClient, http};
+use crate::harness::process::{Dev, Process, free_port, run_json};
+
+/// The portal of `dev`, and another sample API beside it for the same audience.
+struct Pair {
+    dev: Dev,
+    api: String,
+    other: Process,
+}
+
+impl Pair {
+    async fn start(verify: &str, more: &[(&str, &str)]) -> Self {
+        let dev = Dev::start_with(more).await;
+        run_json(&mut dev.command(&["user", "create", "--email", "ada@example.com", "--json"]));
+        let server = run_json(&mut dev.command(&[
+            "client",
+            "create",
+            "--name",
+            "Sample API",
+            "--resource-server",
+            "--audience",
+            &dev.api,
+            "--json",
+        ]));
+        let port = free_port();
+        let mut command = dev.command(&["sample-api", "--verify", verify]);
+        command
+            .env("KEYWAY_API_ADDR", format!("127.0.0.1:{port}"))
+            .env("KEYWAY_AUDIENCE", &dev.api)
+            .env("KEYWAY_CLIENT_ID", text(&server, "client_id"))
+            .env("KEYWAY_CLIENT_SECRET", text(&server, "client_secret"));
+        if verify == "remote" {
+            // Nothing but the portal's address: neither its database nor its keys.
+            let folder = dev.folder.path().join("elsewhere");
+            command.env("KEYWAY_DATA_DIR", &folder).env_remove("KEYWAY_DATABASE_URL");
+        }
+        let mut other = Process::start(command);
+        let api = format!("http://127.0.0.1:{port}");
+        other.ready(&format!("{api}/ping")).await;
+        Self { dev, api, other }
+    }
+
+    fn whoami(&self) -> String {
+        format!("{}/v1/whoami", self.api)
+    }
+
+    fn key(&self) -> KeyClient {
+        let made = run_json(&mut self.dev.command(&[
+            "key",
+            "create",
+            "--user",
+            "ada@example.com",
+            "--name",
+            "k",
+            "--scope",
+            "notes:read",
+            "--json",
+        ]));
+        KeyClient { http: http(), id: text(&made, "id"), key: text(&made, "key") }
+    }
+
+    fn jwt(&self) -> JwtClient {
+        let made = run_json(&mut self.dev.command(&[
+            "token",
+            "mint",
+            "--user",
+            "ada@example.com",
+            "--scope",
+            "notes:read",
+            "--json",
+        ]));
+        JwtClient::from_answer(&http(), &made)
+    }
+
+    async fn opaque(&self) -> (OauthClient, JwtClient) {
+        let made = run_json(&mut self.dev.command(&[
+            "client",
+            "create",
+            "--name",
+            "Robot",
+            "--grant",
+            "client_credentials",
+            "--scope",
+            "notes:read",
+            "--json",
+        ]));
+        let client = OauthClient {
+            http: http(),
+            portal: self.dev.portal.clone(),
+            id: text(&made, "client_id"),
+            secret: Some(text(&made, "client_secret")),
+        };
+        let answer = client.token(&[("grant_type", "client_credentials")]).await.expect(200);
+        let token = JwtClient::from_answer(&client.http, &answer.json());
+        assert!(token.access.starts_with("keyway_at_"), "{}", token.access);
+        (client, token)
+    }
+
+    /// Waits for the refusal; fails if it takes longer than a second from now.
+    async fn refused_within_a_second(&self, actor: &impl Actor) {
+        let begun = Instant::now();
+        let mut turn = tokio::time::interval(Duration::from_millis(10));
+        loop {
+            turn.tick().await;
+            let reply = actor.get(&self.whoami()).await;
+            if reply.status == 401 {
+                break;
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(1),
+                "still accepted after a second: {}",
+                reply.body
+            );
+        }
+    }
+}
+
+fn text(json: &Value, name: &str) -> String {
+    json[name].as_str().unwrap_or_else(|| panic!("no {name}: {json}")).to_owned()
+}
+
+async fn everything_taken_away_is_refused(pair: Pair) {
+    let (key, jwt, (robot, opaque)) = (pair.key(), pair.jwt(), pair.opaque().await);
+    for reply in
+        [key.get(&pair.whoami()).await, jwt.get(&pair.whoami()).await, opaque.get(&pair.whoami()).await]
+    {
+        reply.expect(200);
+    }
+    let at_dev = format!("{}/v1/whoami", pair.dev.api);
+    key.get(&at_dev).await.expect(200);
+
+    run_json(&mut pair.dev.command(&["key", "revoke", &key.id, "--json"]));
+    pair.refused_within_a_second(&key).await;
+    assert_eq!(key.get(&pair.whoami()).await.refusal(), (401, "revoked".into()));
+
+    let anonymous = Anonymous { http: http() };
+    let refresh = jwt.refresh.clone().unwrap();
+    let revoke = format!("{}/oauth/revoke", pair.dev.portal);
+    anonymous.post_form(&revoke, &[("token", &refresh), ("client_id", "keyway-cli")]).await.expect(200);
+    pair.refused_within_a_second(&jwt).await;
+
+    robot.ask("/oauth/revoke", &[("token", &opaque.access)]).await.expect(200);
+    pair.refused_within_a_second(&opaque).await;
+
+    // A new key works at once; nobody has asked for it before.
+    pair.key().get(&pair.whoami()).await.expect(200);
+    assert_eq!(pair.other.terminate().await.code(), Some(0));
+    assert_eq!(pair.dev.process.terminate().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_sqlite_file_refuses_within_a_second() {
+    everything_taken_away_is_refused(Pair::start("store", &[]).await).await;
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_postgresql_refuses_within_a_second() {
+    let database = keyway_store::testing::TestDatabase::postgres();
+    let url = [("KEYWAY_DATABASE_URL", database.url_text())];
+    everything_taken_away_is_refused(Pair::start("store", &url).await).await;
+}
+
+#[tokio::test]
+async fn a_guard_that_asks_over_http_refuses_within_a_second() {
+    everything_taken_away_is_refused(Pair::start("remote", &[]).await).await;
+}
+
+#[tokio::test]
+async fn a_guard_whose_portal_is_gone_cannot_tell() {
+    let mut pair = Pair::start("remote", &[("KEYWAY_GUARD__MAX_STALENESS", "1s")]).await;
+    let key = pair.key();
+    key.get(&pair.whoami()).await.expect(200);
+    pair.dev.process.kill();
+    let begun = Instant::now();
+    let mut turn = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        turn.tick().await;
+        let reply = key.get(&pair.whoami()).await;
+        if reply.status == 503 {
+            assert!(reply.header("retry-after").is_some());
+            break;
+        }
+        reply.expect(200);
+        assert!(begun.elapsed() < Duration::from_secs(5), "still accepted without its portal");
+    }
+    pair.dev.start_again().await;
+    let mut turn = tokio::time::interval(Duration::from_millis(50));
+    let begun = Instant::now();
+    while key.get(&pair.whoami()).await.status != 200 {
+        turn.tick().await;
+        assert!(begun.elapsed() < Duration::from_secs(10), "still refused with its portal back");
+    }
+}
