@@ -246,7 +246,7 @@ mod tests {
         let hash = || pool.hash(PlainSecret::new("correct horse"), &random);
         let (a, b, c, d) = tokio::join!(hash(), hash(), hash(), hash());
         assert!(a.is_ok());
-        assert!([b, c, d].iter().any(|hashed| *hashed == Err(PasswordError::Busy)));
+        assert!([b, c, d].contains(&Err(PasswordError::Busy)));
     }
 
     #[tokio::test]

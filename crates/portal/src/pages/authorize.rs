@@ -90,6 +90,7 @@ struct Asked {
     state: Option<String>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one a request, taken apart at once")]
 enum Read {
     Valid(Asked, AuthorizationRequest),
     Answer(HttpResponse),

@@ -17,7 +17,7 @@ const NAME: &str = "shown";
 /// When the header cannot be written, which is a fault of the program.
 pub fn set(portal: &Portal, answer: &mut HttpResponse, key: &CookieKey) -> Result<(), PageError> {
     let age = CookieDuration::seconds(LIFETIME.as_seconds());
-    put(answer, cookie(portal, key.value().to_owned(), age))
+    put(answer, &cookie(portal, key.value().to_owned(), age))
 }
 
 /// The key that came with a request.
@@ -31,7 +31,7 @@ pub fn read(portal: &Portal, request: &HttpRequest) -> Option<CookieKey> {
 /// # Errors
 /// When the header cannot be written, which is a fault of the program.
 pub fn clear(portal: &Portal, answer: &mut HttpResponse) -> Result<(), PageError> {
-    put(answer, cookie(portal, String::new(), CookieDuration::ZERO))
+    put(answer, &cookie(portal, String::new(), CookieDuration::ZERO))
 }
 
 fn cookie(portal: &Portal, value: String, age: CookieDuration) -> Cookie<'static> {
@@ -45,6 +45,6 @@ fn cookie(portal: &Portal, value: String, age: CookieDuration) -> Cookie<'static
         .finish()
 }
 
-fn put(answer: &mut HttpResponse, cookie: Cookie<'static>) -> Result<(), PageError> {
-    answer.add_cookie(&cookie).map_err(|error| PageError::Internal(error.to_string()))
+fn put(answer: &mut HttpResponse, cookie: &Cookie<'static>) -> Result<(), PageError> {
+    answer.add_cookie(cookie).map_err(|error| PageError::Internal(error.to_string()))
 }
