@@ -1,14 +1,21 @@
 //! What a guard needs to know of a credential, from its row and the rows that its end follows from.
 
+use keyway_core::Duration;
+use keyway_core::api_key::ApiKey;
 use keyway_core::facts::{Facts, LimitDefaults, Method, State};
+use keyway_core::ids::EntityId;
 use keyway_core::jwt::LEEWAY;
 use keyway_core::secret::SecretDigest;
 use smallvec::smallvec;
 
 use crate::conn::Conn;
 use crate::error::StoreError;
+use crate::feed;
 use crate::tables::access_tokens::{self, AccessToken};
 use crate::tables::{api_keys, owners};
+
+/// Between the check of a credential and the key that it makes lies less than this.
+const MAKING: Duration = Duration::seconds(5);
 
 /// The API key with this digest, whatever its state.
 ///
@@ -22,7 +29,19 @@ pub fn api_key(
     let Some(key) = api_keys::find_by_digest(conn, &digest)? else { return Ok(None) };
     let makers = api_keys::find_among(conn, &key.ancestors)?;
     let Some(owner) = owners::find(conn, key.owner)? else { return Ok(None) };
-    Ok(Some(key.facts(&makers, &owner, limits)))
+    let mut facts = key.facts(&makers, &owner, limits);
+    if facts.state != State::Revoked && is_token_of_line_ended(conn, &key, &makers)? {
+        facts.state = State::Revoked;
+    }
+    Ok(Some(facts))
+}
+
+/// Whether a key made by an access token has lost that token, its family, grant or app. Such a key lives no longer
+/// than the token, so the feed still tells.
+fn is_token_of_line_ended(conn: &mut Conn, key: &ApiKey, makers: &[ApiKey]) -> Result<bool, StoreError> {
+    let is_key = |id: &EntityId| makers.iter().any(|maker| maker.id.entity() == *id);
+    let others: Vec<EntityId> = key.ancestors.iter().copied().filter(|id| !is_key(id)).collect();
+    feed::ended_since(conn, &others, key.created_at - MAKING)
 }
 
 /// The opaque access token with this digest, whatever its state.

@@ -141,6 +141,21 @@ pub fn ended_after(conn: &mut Conn, ids: &[EntityId], position: Position) -> Res
     Ok(ended.select(feed::position).first::<i64>(conn).optional()?.is_some())
 }
 
+/// Whether any of `ids` lost something at `since` or later.
+///
+/// # Errors
+/// When the statement fails.
+pub fn ended_since(conn: &mut Conn, ids: &[EntityId], since: Timestamp) -> Result<bool, StoreError> {
+    if ids.is_empty() {
+        return Ok(false);
+    }
+    let ids = ids.iter().map(ToString::to_string);
+    let ended = feed::table
+        .filter(feed::id.eq_any(ids).and(feed::effect.eq(Effect::Ended.as_str())))
+        .filter(feed::created_at.ge(since.as_micros()));
+    Ok(ended.select(feed::position).first::<i64>(conn).optional()?.is_some())
+}
+
 /// Begins another epoch, as a restore must: every cursor into the old one is of no use from here on.
 ///
 /// # Errors

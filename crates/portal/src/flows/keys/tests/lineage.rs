@@ -70,6 +70,45 @@ async fn a_key_dies_with_the_key_that_made_it() {
 }
 
 #[tokio::test]
+async fn a_key_made_by_a_token_ends_with_the_tokens_family() {
+    for backend in Backend::ALL {
+        let world = World::new(backend).await;
+        let maker = maker(&world).await;
+        let family = keyway_core::ids::FamilyId::new(world.now(), &*world.random);
+        let mut token = (*world.facts(maker.id).await).clone();
+        token.method = keyway_core::facts::Method::Jwt;
+        token.id = keyway_core::ids::EntityId::new(world.now(), &*world.random);
+        token.ancestors = [family.entity(), world.owner.entity()].into_iter().collect();
+        let (act, rules, owner, secret) =
+            (world.act(), world.rules.clone(), world.owner, world.secret(Environment::Live));
+        let digest = secret.digest();
+        let by = By::Credential(Arc::new(token));
+        let made = world.store.write(move |tx| {
+            create(tx, &act, &rules, &by, owner, draft("notes:read"), &secret).map(|key| key.ancestors)
+        });
+        assert!(made.await.unwrap().contains(&family.entity()));
+        let state = async || {
+            let limits = world.rules.limits;
+            let facts = world.store.read(move |conn| keyway_store::facts::api_key(conn, digest, &limits));
+            facts.await.unwrap().unwrap().state
+        };
+        world.clock.advance(Duration::minutes(1));
+        assert_eq!(state().await, State::Active);
+        let ended = keyway_core::change::NewChange::ended(
+            keyway_core::change::EntityKind::Family,
+            family,
+            world.now(),
+        );
+        let end = world.store.write(move |tx| {
+            tx.publish(ended);
+            Ok::<_, StoreError>(())
+        });
+        end.await.unwrap();
+        assert_eq!(state().await, State::Revoked);
+    }
+}
+
+#[tokio::test]
 async fn a_credential_widens_only_what_it_made() {
     for backend in Backend::ALL {
         let world = World::new(backend).await;
