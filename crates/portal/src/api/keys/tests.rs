@@ -231,7 +231,7 @@ async fn what_is_wrong_with_a_request_is_said_as_a_problem() {
     let plain = TestRequest::post().uri("/api/v1/keys").insert_header(("content-type", "text/plain"));
     let cases = [
         (raw("{"), 400, "invalid_request"),
-        (raw("[]"), 422, "invalid_body"),
+        (raw("7"), 422, "invalid_body"),
         (raw(r#"{"name":"A","scopes":["notes:read"],"scope":"x"}"#), 422, "invalid_body"),
         (raw(&" ".repeat(65 * 1024)), 413, "body_too_large"),
         (plain.set_payload("{}"), 415, "unsupported_media_type"),
