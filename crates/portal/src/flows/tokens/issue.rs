@@ -143,7 +143,8 @@ impl Issuance {
         let end = terms.not_after.map_or(now + lifetime, |at| at.min(now + lifetime));
         // A JWT knows whole seconds: rounded down, so that it never outlives an ancestor.
         let expires_at = Timestamp::from_seconds(end.as_seconds());
-        let expires_in = u64::try_from(expires_at.since(now).as_seconds()).unwrap_or(0);
+        // As `exp` less `iat` (RFC 9068): both are whole seconds.
+        let expires_in = u64::try_from(expires_at.as_seconds() - now.as_seconds()).unwrap_or(0);
         let (plain, row) = match &ground.key {
             Some(key) => (self.sign(key, ground, terms, id, now, expires_at)?, None),
             None => {
