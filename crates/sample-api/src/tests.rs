@@ -137,7 +137,9 @@ impl House {
 }
 
 fn with(key: &PlainSecret, method: Method, path: &str) -> TestRequest {
-    TestRequest::with_uri(path).method(method).insert_header(("Authorization", format!("Bearer {}", key.expose())))
+    TestRequest::with_uri(path)
+        .method(method)
+        .insert_header(("Authorization", format!("Bearer {}", key.expose())))
 }
 
 async fn read(answer: ServiceResponse<BoxBody>) -> Value {
@@ -155,7 +157,8 @@ fn operations() -> Vec<(Method, String, Option<Vec<String>>)> {
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         let path = path.replace("{id}", "01980000-0000-7000-8000-000000000000");
-        for (method, operation) in item.as_object().unwrap().iter().filter(|(name, _)| *name != "parameters") {
+        for (method, operation) in item.as_object().unwrap().iter().filter(|(name, _)| *name != "parameters")
+        {
             let needed = operation["security"].as_array().unwrap().iter().find_map(|way| {
                 let scopes = way.get("oauth")?.as_array()?;
                 Some(scopes.iter().map(|scope| scope.as_str().unwrap().to_owned()).collect())
@@ -228,14 +231,20 @@ async fn pages_lead_through_all_notes() {
     loop {
         let (status, page) = house.json(&house.ann, Method::GET, &path, None).await;
         assert_eq!(status, 200);
-        titles.extend(page["notes"].as_array().unwrap().iter().map(|n| n["title"].as_str().unwrap().to_owned()));
+        titles.extend(
+            page["notes"].as_array().unwrap().iter().map(|n| n["title"].as_str().unwrap().to_owned()),
+        );
         let Some(next) = page["next"].as_str() else { break };
         path = format!("/v1/notes?limit=2&after={next}");
     }
     titles.sort();
     assert_eq!(titles, ["Note 0", "Note 1", "Note 2", "Note 3", "Note 4"]);
     for bad in ["limit=0", "limit=101", "limit=x", "after=x", "more=1"] {
-        assert_eq!(house.json(&house.ann, Method::GET, &format!("/v1/notes?{bad}"), None).await.0, 400, "{bad}");
+        assert_eq!(
+            house.json(&house.ann, Method::GET, &format!("/v1/notes?{bad}"), None).await.0,
+            400,
+            "{bad}"
+        );
     }
 }
 
@@ -244,7 +253,9 @@ async fn a_change_to_what_has_changed_meanwhile_is_refused() {
     let house = House::new();
     let path = house.note(&house.ann, "One").await;
     let put = |tag: &'static str| {
-        with(&house.ann, Method::PUT, &path).insert_header(("If-Match", tag)).set_json(json!({ "title": "Two" }))
+        with(&house.ann, Method::PUT, &path)
+            .insert_header(("If-Match", tag))
+            .set_json(json!({ "title": "Two" }))
     };
     let answer = house.call(put("\"1\"")).await;
     assert_eq!((answer.status().as_u16(), header(&answer, "etag")), (200, "\"2\"".to_owned()));
