@@ -13,6 +13,8 @@ mod revoke;
 mod tests;
 mod token;
 
+pub(crate) use token::theft_mail;
+
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 

@@ -140,7 +140,7 @@ struct TheftContext<'c> {
 }
 
 /// The mail that tells an owner of a theft; a template that fails is logged, and does not save the thief.
-fn theft_mail(portal: &Portal) -> TheftMail {
+pub(crate) fn theft_mail(portal: &Portal) -> TheftMail {
     let (renderer, url) = (portal.renderer.clone(), format!("{}/tokens", portal.settings.public_url));
     Arc::new(move |theft: &Theft| {
         let context = TheftContext {

@@ -2,6 +2,7 @@
 
 mod form;
 mod list;
+mod refresh;
 mod revoke;
 mod shown;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use crate::state::Portal;
 pub fn configure(cfg: &mut ServiceConfig) {
     cfg.service(web::resource("/tokens").route(web::get().to(list::show)).route(web::post().to(form::mint)))
         .service(web::resource("/tokens/{id}/shown").route(web::get().to(shown::show)))
+        .service(web::resource("/tokens/{id}/refresh").route(web::post().to(refresh::refresh)))
         .service(
             web::resource("/tokens/{id}/revoke")
                 .route(web::get().to(revoke::confirm))

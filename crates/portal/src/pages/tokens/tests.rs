@@ -184,3 +184,37 @@ async fn a_family_is_revoked_by_its_owner_alone() {
         browser.get(&revoke).await.expect(303);
     }
 }
+
+#[actix_web::test]
+async fn refreshing_on_the_page_gives_the_next_pair_and_a_page_left_open_does_no_harm() {
+    for backend in Backend::ALL {
+        let portal = portal(backend, VerifyEmail::Never).await;
+        let mut browser = signed_up(&portal).await;
+        let made = mint(&mut browser, &[&FORM[..], &[READ]].concat()).await.expect(303);
+        let at = made.location().to_owned();
+        let refresh = at.replace("/shown", "/refresh");
+        let first = browser.get(&at).await.expect(200);
+        let (csrf, token) = (first.csrf(), between(&first, "id=\"refresh\">", "<").to_owned());
+        let fields = [("csrf", csrf.as_str()), ("refresh_token", token.as_str())];
+
+        let mut stranger = Browser::new(&portal);
+        stranger.sign_up("bob@example.com").await.expect(303);
+        stranger.submit("/tokens", &refresh, &[("refresh_token", &token)]).await.expect(404);
+
+        for _ in 0..2 {
+            portal.clock.advance(Duration::seconds(1));
+            assert_eq!(browser.post_raw(&refresh, &fields).await.expect(303).location(), at);
+        }
+        let second = browser.get(&at).await.expect(200);
+        let next = between(&second, "id=\"refresh\">", "<").to_owned();
+        assert_ne!(next, token);
+        assert!(!browser.get(&at).await.expect(200).body.contains(&next));
+
+        portal.clock.advance(Duration::minutes(1));
+        assert_eq!(browser.post_raw(&refresh, &fields).await.expect(303).location(), "/tokens");
+        let list = browser.get("/tokens").await.expect(200);
+        assert!(list.body.contains("was used already") && list.body.contains("Active"));
+        let fields = [("csrf", csrf.as_str()), ("refresh_token", next.as_str())];
+        assert_eq!(browser.post_raw(&refresh, &fields).await.expect(303).location(), at);
+    }
+}
