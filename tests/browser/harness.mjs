@@ -43,6 +43,7 @@ export class Keyway {
   #env;
   #faults = [];
   #expected = [];
+  #others = [];
   output = "";
 
   async #startServer([program, ...args], env) {
@@ -117,7 +118,7 @@ export class Keyway {
   #checkRequest(request) {
     const { protocol, origin } = new URL(request.url());
     if (protocol === "data:" || protocol === "blob:") return;
-    if (origin !== this.portal && origin !== this.api) this.#fault(`request to another host: ${request.url()}`);
+    if (![this.portal, this.api, ...this.#others].includes(origin)) this.#fault(`request to another host: ${request.url()}`);
   }
 
   #fault(text) {
@@ -127,6 +128,20 @@ export class Keyway {
   // Faults that the test provokes, as the console's word on a 4xx it asks for.
   expectFault(pattern) {
     this.#expected.push(pattern);
+  }
+
+  // A further origin that pages may lead to, as an app's own.
+  allow(origin) {
+    this.#others.push(origin);
+  }
+
+  // Asks the token endpoint, as a client with this secret if there is one (RFC 6749, section 2.3.1).
+  async token(fields, secret) {
+    const headers = secret ? { authorization: `Basic ${btoa(`${fields.client_id}:${secret}`)}` } : {};
+    const body = new URLSearchParams(fields);
+    if (secret) body.delete("client_id");
+    const answer = await fetch(`${this.portal}/oauth/token`, { method: "POST", headers, body });
+    return { status: answer.status, body: await answer.json() };
   }
 
   // Another command beside the running server, on the same data; its JSON answer.
@@ -193,6 +208,17 @@ export async function shot(page, name) {
   await page.setViewportSize(narrow);
   await take("narrow");
   await page.setViewportSize(before);
+}
+
+// A call of an API with a token.
+export async function call(url, token) {
+  const answer = await fetch(url, { headers: { authorization: `Bearer ${token}` } });
+  return { status: answer.status, body: await answer.json() };
+}
+
+// The next pair for a refresh token; the dashboard's own belong to the built-in client.
+export function refresh(keyway, token, client = "keyway-cli", secret = undefined) {
+  return keyway.token({ grant_type: "refresh_token", refresh_token: token, client_id: client }, secret);
 }
 
 // What a person does with a curl line: pastes it into a shell. Only curl's own chatter and the status are added.
