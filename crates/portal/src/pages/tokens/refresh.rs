@@ -50,7 +50,8 @@ pub(super) async fn refresh(
         return portal.redirect_with_flash(&me, "/tokens", FlashKind::Refused, text);
     };
     let (act, presented) = (me.act(&portal), Presented { token, client, scope: None });
-    let given = refresh::run(&portal.store, &portal.issuance, act.clone(), presented, theft_mail(&portal)).await;
+    let given =
+        refresh::run(&portal.store, &portal.issuance, act.clone(), presented, theft_mail(&portal)).await;
     let answer = match given {
         Ok(answer) => answer,
         Err(TokenError::Oauth(error)) => {
