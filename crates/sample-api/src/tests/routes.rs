@@ -109,7 +109,8 @@ async fn whoami_tells_what_the_guard_knows() {
 #[actix_web::test]
 async fn the_metadata_and_the_document_name_the_portal() {
     let world = World::new();
-    let metadata = world.send(TestRequest::with_uri("/.well-known/oauth-protected-resource")).await.expect(200);
+    let metadata =
+        world.send(TestRequest::with_uri("/.well-known/oauth-protected-resource")).await.expect(200);
     let metadata = metadata.json();
     assert_eq!(metadata["resource"], "http://api.example");
     assert_eq!(metadata["authorization_servers"], serde_json::json!(["http://portal.example"]));
