@@ -110,6 +110,7 @@ pub fn rotate(
         tx,
         deed.after(json!({ "replaced_by": new.id, "grace": grace.as_str(), "ends_at": end.to_rfc3339() })),
     )?;
+    act.audit(tx, Deed::new(Some(new.owner), "key.created", "api_key", new.id).after(state(&new)))?;
     let old = find_own(tx.conn(), owner, by, id)?;
     Ok(Rotated { new, old })
 }
