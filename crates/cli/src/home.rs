@@ -38,10 +38,8 @@ pub fn master_key(config: &Config, create: bool, random: &dyn Random) -> anyhow:
     match read_key(path)? {
         Some(key) => Ok(key),
         None if create => {
-            let mut bytes = Zeroizing::new([0_u8; KEY_LEN]);
-            random.fill(&mut *bytes);
             // Two processes that start at once: the first file stays, both read it.
-            match write_private(path, &digits(&*bytes)) {
+            match write_private(path, &new_master_key(random)) {
                 Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error).with_context(|| format!("cannot write {}", path.display())),
@@ -66,8 +64,15 @@ fn read_key(path: &Path) -> anyhow::Result<Option<MasterKey>> {
         bail!("{} is no master key: it is larger than {MAX_KEY_FILE} bytes", path.display());
     }
     let text = Zeroizing::new(std::fs::read_to_string(path).with_context(|| path.display().to_string())?);
-    let key = bytes(text.trim()).and_then(|bytes| MasterKey::from_slice(&*bytes));
-    key.with_context(|| format!("{} is no master key: 64 hexadecimal digits", path.display())).map(Some)
+    let unfit = || format!("{} is no master key: 64 hexadecimal digits", path.display());
+    // While the key is being replaced, both stand in the file: the first seals, both open.
+    let mut keys =
+        text.lines().map(|line| bytes(line.trim()).and_then(|bytes| MasterKey::from_slice(&bytes)));
+    let mut key = keys.next().flatten().with_context(unfit)?;
+    for other in keys {
+        key = key.and(&other.with_context(unfit)?);
+    }
+    Ok(Some(key))
 }
 
 fn digits(bytes: &[u8]) -> Zeroizing<String> {
@@ -86,6 +91,39 @@ fn bytes(text: &str) -> Option<Zeroizing<Vec<u8>>> {
         out.push(u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?);
     }
     rest.is_empty().then_some(out)
+}
+
+/// The lines of the master key file: digits of the key that seals, then of those that open as well.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn master_key_lines(path: &Path) -> anyhow::Result<Vec<Zeroizing<String>>> {
+    read_key(path)?.with_context(|| format!("there is no master key at {}", path.display()))?;
+    let text = Zeroizing::new(std::fs::read_to_string(path).with_context(|| path.display().to_string())?);
+    Ok(text.lines().map(|line| Zeroizing::new(line.trim().to_owned())).collect())
+}
+
+/// Puts these lines in the place of the master key file, at once.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn replace_master_key(path: &Path, lines: &[&Zeroizing<String>]) -> anyhow::Result<()> {
+    let mut text = Zeroizing::new(String::new());
+    for line in lines {
+        text.push_str(line.trim());
+        text.push('\n');
+    }
+    let beside = path.with_extension("new");
+    drop(std::fs::remove_file(&beside));
+    write_private(&beside, &text).with_context(|| beside.display().to_string())?;
+    std::fs::rename(&beside, path).with_context(|| path.display().to_string())
+}
+
+/// Digits of a new master key.
+pub fn new_master_key(random: &dyn Random) -> Zeroizing<String> {
+    let mut bytes = Zeroizing::new([0_u8; KEY_LEN]);
+    random.fill(&mut *bytes);
+    digits(&*bytes)
 }
 
 /// Writes a file that must not exist, mode 0600.

@@ -6,10 +6,37 @@ use keyway_portal::flows::jwt;
 use keyway_store::housekeeping::{self, Retention};
 use keyway_store::tables::audit::Actor;
 
+use crate::home;
 use crate::house::House;
 
 /// Between two rounds.
 const ROUND: Duration = Duration::from_secs(10 * 60);
+
+/// Between two looks at the master key file. `keyway master-key rotate` waits for several of them.
+pub const KEY_FILE_ROUND: Duration = Duration::from_secs(1);
+
+/// Follows the master key file, so that the key can be replaced while the process runs.
+pub async fn master_key(house: House) {
+    let path = house.config.master_key_file.clone();
+    let changed = |path: &std::path::Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let mut seen = changed(&path);
+    let mut rounds = tokio::time::interval(KEY_FILE_ROUND);
+    loop {
+        rounds.tick().await;
+        let now = changed(&path);
+        if now.is_none() || now == seen {
+            continue;
+        }
+        match home::master_key(&house.config, false, &*house.random) {
+            Ok(key) => {
+                house.master_key.become_like(&key);
+                seen = now;
+                tracing::info!(key = key.key_id(), "the master key file changed");
+            }
+            Err(error) => tracing::error!(error = format!("{error:#}"), "the master key file cannot be read"),
+        }
+    }
+}
 
 /// Moves signing keys along on their schedule, as long as the process runs.
 pub async fn signing_keys(house: House) {

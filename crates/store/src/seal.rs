@@ -4,14 +4,18 @@
 //! it opens only where it was sealed. The master key itself is never in the database nor in a backup.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
+use diesel::prelude::*;
 use keyway_core::Random;
+use parking_lot::RwLock;
 use zeroize::Zeroizing;
 
 use crate::conn::Conn;
 use crate::error::StoreError;
+use crate::schema::signing_keys;
 use crate::store::Store;
 use crate::tables::settings;
 
@@ -50,12 +54,30 @@ impl Place<'_> {
     }
 }
 
-/// The 256-bit key that everything sealed depends on. Shows nothing but its id.
+/// The 256-bit key that everything sealed depends on. Shows nothing but its id. All clones are one: while it is
+/// being replaced they know the old key and the new one, and what was sealed under either opens.
 #[derive(Clone)]
 pub struct MasterKey {
+    /// The first one seals; never empty.
+    known: Arc<RwLock<Vec<Known>>>,
+}
+
+/// One key.
+#[derive(Clone)]
+struct Known {
     /// HKDF's pseudorandom key (RFC 5869 §2.2).
     extracted: Zeroizing<[u8; KEY_LEN]>,
     id: [u8; KEY_ID_LEN],
+}
+
+impl Known {
+    fn derive(&self, label: &str) -> Zeroizing<[u8; KEY_LEN]> {
+        hmac_sha256(&*self.extracted, &[b"keyway ", label.as_bytes(), &[1]])
+    }
+    fn cipher(&self, place: &Place<'_>) -> Result<LessSafeKey, StoreError> {
+        let key = self.derive("seal");
+        UnboundKey::new(&AES_256_GCM, &*key).map(LessSafeKey::new).map_err(|_| place.error())
+    }
 }
 
 impl MasterKey {
@@ -65,22 +87,32 @@ impl MasterKey {
             return None;
         }
         let extracted = hmac_sha256(&[0; KEY_LEN], &[bytes]);
-        let mut key = Self { extracted, id: [0; KEY_ID_LEN] };
-        let id = key.derive("key id");
-        key.id = *id.first_chunk()?;
-        Some(key)
+        let mut key = Known { extracted, id: [0; KEY_ID_LEN] };
+        key.id = *key.derive("key id").first_chunk()?;
+        Some(Self { known: Arc::new(RwLock::new(vec![key])) })
+    }
+    /// The same, opening also what was sealed under `others`.
+    #[must_use]
+    pub fn and(self, others: &Self) -> Self {
+        let others = others.known.read().clone();
+        self.known.write().extend(others);
+        self
+    }
+    /// Knows what `other` knows from here on, in its order, in all clones.
+    pub fn become_like(&self, other: &Self) {
+        let known = other.known.read().clone();
+        *self.known.write() = known;
     }
     /// Which key this is, in hexadecimal digits; tells nothing of the key.
     pub fn key_id(&self) -> String {
-        hex(&self.id)
+        self.first().map(|key| hex(&key.id)).unwrap_or_default()
     }
     /// A key for one purpose (HKDF-SHA-256, RFC 5869 §2.3 with one block). One label per purpose.
     pub fn derive(&self, label: &str) -> Zeroizing<[u8; KEY_LEN]> {
-        hmac_sha256(&*self.extracted, &[b"keyway ", label.as_bytes(), &[1]])
+        self.first().map_or_else(|| Zeroizing::new([0; KEY_LEN]), |key| key.derive(label))
     }
-    fn cipher(&self, place: &Place<'_>) -> Result<LessSafeKey, StoreError> {
-        let key = self.derive("seal");
-        UnboundKey::new(&AES_256_GCM, &*key).map(LessSafeKey::new).map_err(|_| place.error())
+    fn first(&self) -> Option<Known> {
+        self.known.read().first().cloned()
     }
 
     /// Seals `plain` for one place.
@@ -91,7 +123,8 @@ impl MasterKey {
         let mut nonce = [0_u8; NONCE_LEN];
         random.fill(&mut nonce);
         let mut body = plain.to_vec();
-        self.cipher(place)?
+        let key = self.first().ok_or(place.error())?;
+        key.cipher(place)?
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(place.associated_data()),
@@ -99,7 +132,7 @@ impl MasterKey {
             )
             .map_err(|_| place.error())?;
         let mut sealed = Vec::with_capacity(KEY_ID_LEN + NONCE_LEN + body.len());
-        sealed.extend_from_slice(&self.id);
+        sealed.extend_from_slice(&key.id);
         sealed.extend_from_slice(&nonce);
         sealed.append(&mut body);
         Ok(sealed)
@@ -113,11 +146,11 @@ impl MasterKey {
     pub fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let (id, rest) = sealed.split_first_chunk::<KEY_ID_LEN>().ok_or(place.error())?;
         let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or(place.error())?;
-        if *id != self.id {
-            return Err(StoreError::WrongMasterKey { sealed_under: hex(id), given: self.key_id() });
-        }
+        let key = self.known.read().iter().find(|key| key.id == *id).cloned();
+        let key =
+            key.ok_or_else(|| StoreError::WrongMasterKey { sealed_under: hex(id), given: self.key_id() })?;
         let mut body = Zeroizing::new(body.to_vec());
-        let length = self
+        let length = key
             .cipher(place)?
             .open_in_place(
                 Nonce::assume_unique_for_key(*nonce),
@@ -162,6 +195,29 @@ pub fn verify(conn: &mut Conn, key: &MasterKey) -> Result<bool, StoreError> {
     let sealed = unhex(&check).ok_or(CHECK_PLACE.error())?;
     let text = key.open(&CHECK_PLACE, &sealed)?;
     if text.as_slice() == CHECK_TEXT { Ok(true) } else { Err(CHECK_PLACE.error()) }
+}
+
+/// Seals everything that lies in the database anew under the first of the keys that `key` knows, and binds the
+/// database to it. How many values were sealed anew.
+///
+/// # Errors
+/// When a value cannot be opened or a statement fails; nothing is changed then.
+pub fn reseal(conn: &mut Conn, key: &MasterKey, random: &dyn Random) -> Result<usize, StoreError> {
+    let first = key.first().ok_or(CHECK_PLACE.error())?;
+    let rows: Vec<(String, Vec<u8>)> =
+        signing_keys::table.select((signing_keys::id, signing_keys::sealed)).load(conn)?;
+    let mut count = 0;
+    for (id, sealed) in rows {
+        if sealed.starts_with(&first.id) {
+            continue;
+        }
+        let place = Place { table: "signing_keys", column: "sealed", row: &id };
+        let anew = key.seal(&place, &key.open(&place, &sealed)?, random)?;
+        let row = signing_keys::table.filter(signing_keys::id.eq(&id).and(signing_keys::sealed.eq(&sealed)));
+        count += diesel::update(row).set(signing_keys::sealed.eq(&anew)).execute(conn)?;
+    }
+    settings::set(conn, CHECK, &hex(&key.seal(&CHECK_PLACE, CHECK_TEXT, random)?))?;
+    Ok(count)
 }
 
 fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; KEY_LEN]> {
@@ -219,6 +275,20 @@ mod tests {
         *sealed.last_mut().unwrap() ^= 1;
         assert!(matches!(key(1).open(&PLACE, &sealed), Err(StoreError::Sealed { .. })));
         assert!(matches!(key(1).open(&PLACE, &sealed[..10]), Err(StoreError::Sealed { .. })));
+    }
+
+    #[test]
+    fn while_a_key_is_replaced_both_open_and_the_first_seals() {
+        let random = SeededRandom::new(1);
+        let old = key(1).seal(&PLACE, b"secret", &random).unwrap();
+        let running = key(1);
+        let clone = running.clone();
+        running.become_like(&key(2).and(&key(1)));
+        assert_eq!(clone.open(&PLACE, &old).unwrap().as_slice(), b"secret");
+        assert_eq!(clone.key_id(), key(2).key_id());
+        let new = clone.seal(&PLACE, b"secret", &random).unwrap();
+        assert_eq!(key(2).open(&PLACE, &new).unwrap().as_slice(), b"secret");
+        assert!(key(1).open(&PLACE, &new).is_err());
     }
 
     #[test]

@@ -323,21 +323,24 @@ async fn a_token_for_another_api() {
     let token = app.pair(ada, "notes:read").await;
     token.get(&app.api("/v1/whoami")).await.expect(200);
     insta::assert_snapshot!(shown(&app, &token.get(&app.url("/api/v1/keys")).await), @r#"
-    404 Not Found
+    401 Unauthorized
     cache-control: no-store
     content-security-policy: default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; connect-src 'self'; form-action 'self'
     content-type: application/problem+json
     referrer-policy: no-referrer
+    www-authenticate: Bearer realm="[portal]/api/v1", error="invalid_token", error_description="The credential is for another API"
     x-content-type-options: nosniff
     x-request-id: [request id]
 
     {
-      "code": "not_found",
-      "detail": "The page does not exist, or it belongs to somebody else.",
+      "check": "issuer_and_audience",
+      "code": "wrong_audience",
+      "detail": "Its audience is another API than this one.",
+      "remedy": "Use a credential whose audience is this API.",
       "request_id": "[request id]",
-      "status": 404,
-      "title": "There is nothing here",
-      "type": "about:blank"
+      "status": 401,
+      "title": "The credential is for another API",
+      "type": "urn:keyway:problem:wrong_audience"
     }
     "#);
 }

@@ -138,3 +138,30 @@ async fn a_backup_is_written_beside_a_running_server_and_restored_without_it() {
     let people = run_json(crate::harness::process::keyway(folder.path()).args(["user", "list", "--json"]));
     assert_eq!(people.as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn the_master_key_is_replaced_beside_a_running_server() {
+    let mut dev = Dev::start().await;
+    run_json(&mut dev.command(&["user", "create", "--email", "ada@example.com", "--json"]));
+    let rotated = run_json(&mut dev.command(&["master-key", "rotate", "--json"]));
+    assert_eq!(rotated["resealed"], 2);
+    let mint = ["token", "mint", "--user", "ada@example.com", "--scope", "notes:read", "--json"];
+    let pair = run_json(&mut dev.command(&mint));
+    // The running server signs with a key that it unsealed before, or under the new key.
+    let answer = reqwest::Client::new()
+        .post(format!("{}/oauth/token", dev.portal))
+        .form(&[
+            ("grant_type", "refresh_token"),
+            ("refresh_token", pair["refresh_token"].as_str().unwrap()),
+            ("client_id", "keyway-cli"),
+        ])
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+    dev.process.kill();
+    dev.start_again().await;
+    let found = run_json(&mut dev.command(&["doctor", "--json"]));
+    assert!(found.as_array().unwrap().iter().all(|finding| finding["ok"] == true), "{found:#}");
+    run_json(&mut dev.command(&mint));
+}

@@ -5,6 +5,7 @@ mod database;
 mod doctor;
 mod key;
 pub mod login;
+mod master_key;
 pub mod servers;
 mod settings;
 mod signing_key;
@@ -65,7 +66,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Command::SigningKey(which) => {
             in_house(common, |house| async move { signing_key::run(&house, which, output).await })
         }
-        _ => anyhow::bail!("not wired"),
+        Command::MasterKey(which) => {
+            in_house(common, |house| async move { master_key::run(&house, &which, output).await })
+        }
     }
 }
 

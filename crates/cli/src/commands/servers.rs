@@ -117,6 +117,7 @@ fn start_portal(
     servers.serve(sockets, workers(), move |cfg| keyway_portal::configure(cfg, portal.clone()))?;
     servers.beside(tasks::housekeeping(house.clone()));
     servers.beside(tasks::signing_keys(house.clone()));
+    servers.beside(tasks::master_key(house.clone()));
     Ok(())
 }
 
