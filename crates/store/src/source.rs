@@ -109,3 +109,6 @@ impl RecordSink for StoreSource {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
