@@ -199,8 +199,8 @@ async fn a_batch_counts_once_and_counts_add_up() {
         let stored = house
             .store
             .read(|conn| {
-                use diesel::prelude::*;
                 use crate::schema::{request_records, usage_counts};
+                use diesel::prelude::*;
                 let counts: Vec<(i64, i64)> = usage_counts::table
                     .select((usage_counts::count, usage_counts::latency_sum_us))
                     .load(conn)?;
