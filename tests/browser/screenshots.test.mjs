@@ -7,7 +7,7 @@ import { Keyway, narrow, password, shot, signIn, wide } from "./harness.mjs";
 const most_pages = 60;
 // Reached by no link from a page, or only from one that needs more than a press.
 const strangers = ["/sign-in", "/sign-up"];
-const developers = ["/", "/credentials", "/keys", "/tokens", "/apps", "/authorized", "/connections", "/settings/profile"];
+const developers = ["/", "/keys", "/tokens", "/apps", "/authorized", "/connections", "/settings/profile"];
 
 test("a stranger's pages", async (t) => {
   const keyway = await Keyway.start(t);
