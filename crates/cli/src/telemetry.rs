@@ -16,7 +16,11 @@ use crate::config::sections::{Log, LogFormat};
 /// When `log.level` is no filter, or logging was started before.
 pub fn start(log: &Log) -> anyhow::Result<()> {
     let filter = EnvFilter::builder().parse(&log.level).context("log.level")?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Masked(io::stderr));
+    // A line that cannot be written is lost. Complaining about it on the same stream would panic, in whatever thread.
+    let subscriber = tracing_subscriber::fmt()
+        .log_internal_errors(false)
+        .with_env_filter(filter)
+        .with_writer(Masked(io::stderr));
     let started = match log.format {
         LogFormat::Text => subscriber.with_ansi(false).try_init(),
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
