@@ -1,5 +1,6 @@
 //! Calls to protected APIs, and how they are refused.
 
+mod bad_input;
 mod limits;
 mod refusals;
 mod revocation;

@@ -3,7 +3,6 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration as StdDuration;
 
 use actix_web::web;
 use keyway_cli::config::{Config, Mode, Sources};
@@ -21,9 +20,7 @@ use keyway_portal::flows::inputs::Email;
 use keyway_portal::flows::keys::{self, By, KeyRules, RawKey};
 use keyway_portal::flows::tokens::mint::{self, Order};
 use keyway_portal::passwords::PasswordCost;
-use keyway_store::StoreError;
 use keyway_store::seal::{KEY_LEN, MasterKey};
-use keyway_store::tables::outbox;
 pub use keyway_store::testing::Backend;
 use keyway_store::testing::{START, TestDatabase};
 
@@ -223,13 +220,6 @@ impl TestApp {
         let answer = serde_json::to_value(&response).expect("JSON");
         JwtClient::from_answer(&self.anonymous.http, &answer)
     }
-
-    /// Mails that wait to be sent, the oldest first: subject and text.
-    pub async fn mails(&self) -> Vec<(String, String)> {
-        let now = self.clock.now();
-        let due: Result<_, StoreError> = self.house.store.read(move |conn| outbox::due(conn, now, 100)).await;
-        due.expect("the outbox").into_iter().map(|mail| (mail.subject, mail.body_text)).collect()
-    }
 }
 
 fn bound() -> TcpListener {
@@ -238,17 +228,4 @@ fn bound() -> TcpListener {
 
 fn port(listener: &TcpListener) -> u16 {
     listener.local_addr().expect("an address").port()
-}
-
-/// Waits until `done` says so, at most two seconds of real time.
-pub async fn within_two_seconds<F: Future<Output = bool>>(what: &str, mut done: impl FnMut() -> F) {
-    let end = std::time::Instant::now() + StdDuration::from_secs(2);
-    let mut turn = tokio::time::interval(StdDuration::from_millis(20));
-    while std::time::Instant::now() < end {
-        turn.tick().await;
-        if done().await {
-            return;
-        }
-    }
-    panic!("{what}: not within two seconds");
 }

@@ -49,13 +49,6 @@ impl Browser {
         }
     }
 
-    pub fn cookies(&self) -> BTreeMap<String, String> {
-        self.cookies.lock().clone()
-    }
-    pub fn forget_cookies(&self) {
-        self.cookies.lock().clear();
-    }
-
     fn at(&self, path: &str) -> Url {
         self.portal.join(path).expect("an address")
     }

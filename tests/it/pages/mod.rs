@@ -1,3 +1,4 @@
 //! The dashboard, as a browser without JavaScript sees it.
 
 mod accounts;
+mod bad_input;

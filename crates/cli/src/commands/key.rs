@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use keyway_core::Timestamp;
 use keyway_core::api_key::{ApiKey, Grace};
 use keyway_core::ids::{ApiKeyId, OwnerId};
 use keyway_core::owner::Environment;
@@ -66,7 +67,7 @@ impl Made {
             key: secret.expose().to_owned(),
             prefix: key.prefix.clone(),
             scopes: key.terms.scopes.iter().map(ToString::to_string).collect(),
-            expires_at: key.terms.expires_at.map(|at| at.to_rfc3339()),
+            expires_at: key.terms.expires_at.map(Timestamp::to_rfc3339),
         }
     }
     fn text(&self) -> String {
@@ -153,8 +154,8 @@ async fn list(house: &House, email: Option<&str>, output: Output) -> anyhow::Res
             environment: key.terms.environment.as_str(),
             status: key.status(now).as_str(),
             scopes: key.terms.scopes.iter().map(ToString::to_string).collect(),
-            expires_at: key.terms.expires_at.map(|at| at.to_rfc3339()),
-            last_used_at: key.last_used_at.map(|at| at.to_rfc3339()),
+            expires_at: key.terms.expires_at.map(Timestamp::to_rfc3339),
+            last_used_at: key.last_used_at.map(Timestamp::to_rfc3339),
         })
         .collect();
     output.print(&listed, |list| {

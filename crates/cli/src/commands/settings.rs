@@ -21,7 +21,7 @@ struct Checked {
 /// When the settings are wrong.
 pub fn run(which: &Which, common: &Common, output: Output) -> anyhow::Result<()> {
     match which {
-        Which::Example => output.print(example::TEXT, |text| text.to_owned()),
+        Which::Example => output.print(example::TEXT, str::to_owned),
         Which::Check => {
             let config = super::load(common, Mode::Server)?;
             let checked = Checked {
