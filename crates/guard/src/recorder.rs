@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use keyway_core::Random;
 use keyway_core::audience::Audience;
 use keyway_core::clock::{Clock, Duration};
-use keyway_core::facts::Facts;
+use keyway_core::facts::{Facts, Method};
 use keyway_core::ids::{BatchId, EntityId};
 use keyway_core::record::{MAX_BATCH, MAX_ROUTE_LEN, Outcome, Record, RecordBatch};
 use keyway_core::refusal::Refusal;
@@ -92,11 +92,16 @@ impl Recorder {
         }
     }
 
-    /// The counters of a credential.
+    /// The counters of a credential. What comes and goes is counted under what it draws on: tokens by their family,
+    /// consent, client or key.
     pub(crate) fn usage(&self, facts: &Facts) -> Arc<Usage> {
+        let counted = match facts.method {
+            Method::ApiKey => facts.id,
+            Method::Jwt | Method::Oauth => facts.budgets.root,
+        };
         let mut usages = self.usages.lock();
-        let new = || Arc::new(Usage::new(facts.id, facts.owner));
-        Arc::clone(usages.entry(facts.id).or_insert_with(new))
+        let new = || Arc::new(Usage::new(counted, facts.owner));
+        Arc::clone(usages.entry(counted).or_insert_with(new))
     }
 
     /// Counts a call and, if it is one to be written down, queues its record.
