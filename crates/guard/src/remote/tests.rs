@@ -35,7 +35,8 @@ fn the_secret_crosses_no_network_in_the_clear() {
     assert_eq!(source("http://portal.example").unwrap_err(), UnusablePortal::Unencrypted);
     assert_eq!(source("http://localhost.example").unwrap_err(), UnusablePortal::Unencrypted);
     assert_eq!(source("ftp://localhost").unwrap_err(), UnusablePortal::NotAUrl);
-    for good in ["https://portal.example", "http://localhost:8080", "http://127.0.0.1:1", "http://[::1]:8080"] {
+    for good in ["https://portal.example", "http://localhost:8080", "http://127.0.0.1:1", "http://[::1]:8080"]
+    {
         assert!(source(good).is_ok(), "{good}");
     }
     assert!(!format!("{:?}", source("https://portal.example").unwrap()).contains("secret"));
@@ -85,7 +86,8 @@ async fn a_portal_that_does_not_answer_properly_is_no_answer() {
 
 #[actix_web::test]
 async fn keys_for_other_purposes_are_passed_over() {
-    let (source, server) = portal(200, r#"{"keys":[{"kty":"RSA","kid":"id","alg":"RS256","use":"sig","n":"AQ","e":"AQAB"}]}"#);
+    let (source, server) =
+        portal(200, r#"{"keys":[{"kty":"RSA","kid":"id","alg":"RS256","use":"sig","n":"AQ","e":"AQAB"}]}"#);
     assert!(source.verification_keys().await.unwrap().find("id").is_none());
     server.stop(false).await;
 }
