@@ -7,15 +7,16 @@ import { Keyway, call, press, refresh, shot, signUp } from "./harness.mjs";
 
 // The app's own web server: waits for the user to come back.
 async function app(t) {
-  const back = Promise.withResolvers();
+  let arrive;
+  const back = new Promise((resolve) => (arrive = resolve));
   const server = createServer((request, response) => {
     const url = new URL(request.url, "http://localhost");
-    if (url.pathname === "/callback") back.resolve(url.searchParams);
+    if (url.pathname === "/callback") arrive(url.searchParams);
     response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><link rel=icon href=data:,><title>App</title><p>Signed in");
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   t.after(() => server.close());
-  return { redirect: `http://127.0.0.1:${server.address().port}/callback`, back: back.promise };
+  return { redirect: `http://127.0.0.1:${server.address().port}/callback`, back };
 }
 
 async function register(page, redirect, { kind, format }) {
