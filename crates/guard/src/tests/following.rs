@@ -161,3 +161,43 @@ async fn an_entry_does_not_live_for_ever() {
     assert_eq!(house.code(key.expose()).await, "ok");
     assert_eq!(house.look_ups(), 2);
 }
+
+/// Revocations, unless `KEYWAY_SOAK_REVOCATIONS` says otherwise.
+const REVOCATIONS: usize = 300;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_call_that_begins_after_a_revocation_was_answered_gets_through() {
+    let rounds = std::env::var("KEYWAY_SOAK_REVOCATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(REVOCATIONS);
+    let house = Arc::new(House::new());
+    for round in 0..rounds {
+        let key = house.key_with(|facts| {
+            facts.budgets.own = keyway_core::rate::Limit::Off;
+            facts.budgets.owner = None;
+        });
+        let revoked = Arc::new(AtomicBool::new(false));
+        let callers: Vec<_> = (0..6)
+            .map(|_| {
+                let (house, key, revoked) = (Arc::clone(&house), key.clone(), Arc::clone(&revoked));
+                tokio::spawn(async move {
+                    loop {
+                        let after = revoked.load(Ordering::SeqCst);
+                        let code = house.code(key.expose()).await;
+                        if after {
+                            return code;
+                        }
+                        assert!(code == "ok" || code == "revoked", "{code}");
+                        tokio::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..round % 7 {
+            tokio::task::yield_now().await;
+        }
+        house.source.change(&key, Effect::Ended, |facts| facts.state = State::Revoked);
+        revoked.store(true, Ordering::SeqCst);
+        for caller in callers {
+            assert_eq!(caller.await.unwrap(), "revoked", "round {round}");
+        }
+    }
+}
