@@ -167,7 +167,8 @@ const REVOCATIONS: usize = 300;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_call_that_begins_after_a_revocation_was_answered_gets_through() {
-    let rounds = std::env::var("KEYWAY_SOAK_REVOCATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(REVOCATIONS);
+    let rounds =
+        std::env::var("KEYWAY_SOAK_REVOCATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(REVOCATIONS);
     let house = Arc::new(House::new());
     for round in 0..rounds {
         let key = house.key_with(|facts| {
