@@ -30,7 +30,7 @@ impl Params {
     /// Reads `application/x-www-form-urlencoded` text, from a body or a query string.
     ///
     /// # Errors
-    /// `invalid_request` if a parameter is repeated or the text is not UTF-8 once decoded.
+    /// `invalid_request` if a parameter is repeated or the text, once decoded, is not UTF-8 or has a NUL.
     pub fn parse(text: &[u8]) -> Result<Self, OauthError> {
         let (params, repeated) = Self::read(text)?;
         repeated.first().map_or(Ok(params), |name| Err(Self::repeated(name)))
@@ -40,13 +40,14 @@ impl Params {
     /// before it can say so.
     ///
     /// # Errors
-    /// `invalid_request` if the text is not UTF-8 once decoded.
+    /// `invalid_request` if the text, once decoded, is not UTF-8 or has a NUL.
     pub fn read(text: &[u8]) -> Result<(Self, Vec<String>), OauthError> {
         let (mut params, mut repeated) = (Self::default(), Vec::new());
         for (name, value) in url::form_urlencoded::parse(text) {
-            // What is no UTF-8 is replaced by the decoder: such a value could pass for another.
-            if name.contains(char::REPLACEMENT_CHARACTER) || value.contains(char::REPLACEMENT_CHARACTER) {
-                return Err(OauthError::new(ErrorCode::InvalidRequest, "parameters must be UTF-8"));
+            // What is no UTF-8 is replaced by the decoder: such a value could pass for another. PostgreSQL keeps no
+            // NUL.
+            if [&name, &value].iter().any(|text| text.contains([char::REPLACEMENT_CHARACTER, '\0'])) {
+                return Err(OauthError::new(ErrorCode::InvalidRequest, "parameters must be UTF-8 without NUL"));
             }
             if value.is_empty() {
                 continue;
@@ -154,8 +155,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_utf8_is_refused() {
+    fn what_is_no_text_is_refused() {
         assert!(Params::parse(b"state=%ff").is_err());
+        assert!(Params::parse(b"nonce=a%00b").is_err());
     }
 
     #[test]

@@ -98,7 +98,7 @@ enum Read {
 
 async fn read(portal: &Portal, query: &str) -> Result<Read, PageError> {
     let (params, repeated) = Params::read(query.as_bytes())
-        .map_err(|_| PageError::BadRequest("The app's request is not UTF-8."))?;
+        .map_err(|_| PageError::BadRequest("The app's request has characters that are not text."))?;
     if repeated.iter().any(|name| name == "client_id" || name == "redirect_uri") {
         return Err(PageError::BadRequest("The app's request names its client or redirect URI twice."));
     }

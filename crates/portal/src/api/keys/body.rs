@@ -1,7 +1,7 @@
 //! The JSON of keys, in and out. Fields that are not known are refused: a typo must not widen anything.
 
 use keyway_core::Timestamp;
-use keyway_core::api_key::{ApiKey, Grace, KeyStatus};
+use keyway_core::api_key::{ApiKey, Grace, KeyStatus, MAX_NAME_LEN};
 use keyway_core::ids::{ApiKeyId, OwnerId};
 use keyway_core::owner::Environment;
 use keyway_core::secret::PlainSecret;
@@ -36,6 +36,12 @@ impl ListQuery {
     pub(super) fn filter(&self, owner: OwnerId, environment: Environment) -> Result<KeyFilter, Problem> {
         let status = self.status.as_deref().map(str::parse::<KeyStatus>).transpose();
         let before = self.before.as_deref().map(str::parse::<ApiKeyId>).transpose();
+        // PostgreSQL takes no NUL.
+        let strange =
+            |text: &String| text.chars().count() > MAX_NAME_LEN || text.chars().any(char::is_control);
+        if self.search.as_ref().is_some_and(strange) {
+            return Err(field("search", format!("at most {MAX_NAME_LEN} characters, none of them control")));
+        }
         Ok(KeyFilter {
             owner: Some(owner),
             search: self.search.clone(),

@@ -240,6 +240,8 @@ async fn what_is_wrong_with_a_request_is_said_as_a_problem() {
         (TestRequest::get().uri("/api/v1/elsewhere"), 404, "not_found"),
         (TestRequest::get().uri("/api/v1/keys/nonsense"), 404, "not_found"),
         (TestRequest::get().uri("/api/v1/keys?limit=0"), 422, "invalid_request"),
+        (TestRequest::get().uri("/api/v1/keys?search=a%00"), 422, "invalid_request"),
+        (TestRequest::get().uri(&format!("/api/v1/keys?search={}", "a".repeat(101))), 422, "invalid_request"),
         (TestRequest::get().uri("/api/v1/keys?status=odd"), 422, "invalid_request"),
         (TestRequest::get().uri("/api/v1/keys?page=2"), 400, "invalid_request"),
         (TestRequest::patch().uri(&one).set_json(json!({})), 422, "invalid_request"),

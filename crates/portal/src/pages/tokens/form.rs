@@ -70,7 +70,8 @@ impl MintForm {
             errors.add("scope", format!("{error}"));
             ScopeSet::empty()
         });
-        let lifetime = self.access.parse().map_or(Duration::ZERO, Duration::seconds);
+        // Narrow on purpose: more seconds than a u32 would not fit into a duration.
+        let lifetime = self.access.parse().map_or(Duration::ZERO, |n: u32| Duration::seconds(n.into()));
         errors.or(Order {
             owner: me.owner,
             is_admin: me.is_admin,

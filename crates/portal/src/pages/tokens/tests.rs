@@ -119,6 +119,7 @@ async fn what_is_wrong_is_said_beside_its_field_and_what_was_typed_is_kept() {
             (vec![SAMPLE, ("access", "900"), ("scope", "\"")], "scope"),
             (vec![("audience", "http://elsewhere.example"), ("access", "900"), READ], "audience"),
             (vec![SAMPLE, ("access", "901"), READ], "access"),
+            (vec![SAMPLE, ("access", "9223372036854775807"), READ], "access"),
             (vec![SAMPLE, ("access", "soon"), READ], "access"),
             (vec![SAMPLE, ("access", "900"), READ, ("name", &long)], "name"),
         ] {
