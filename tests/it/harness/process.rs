@@ -45,12 +45,12 @@ impl Process {
         let id = child.id();
         if let Some(out) = out {
             std::thread::spawn(move || {
-                BufReader::new(out).lines().map_while(Result::ok).for_each(|l| println!("[{id}] {l}"))
+                BufReader::new(out).lines().map_while(Result::ok).for_each(|l| println!("[{id}] {l}"));
             });
         }
         if let Some(err) = err {
             std::thread::spawn(move || {
-                BufReader::new(err).lines().map_while(Result::ok).for_each(|l| println!("[{id}] {l}"))
+                BufReader::new(err).lines().map_while(Result::ok).for_each(|l| println!("[{id}] {l}"));
             });
         }
         Self { child, what }
