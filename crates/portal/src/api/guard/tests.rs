@@ -7,15 +7,17 @@ use keyway_core::audience::Catalogue;
 use keyway_core::change::{EntityKind, FeedPage, FeedSnapshot, NewChange};
 use keyway_core::ids::{BatchId, EntityId, OwnerId, RequestId};
 use keyway_core::oauth::{AuthMethod, GrantType, TokenFormat};
+use keyway_core::owner::{Environment, Owner, OwnerKind};
 use keyway_core::record::{Count, LastUse, Outcome, Record};
 use keyway_core::secret::PlainSecret;
 use keyway_store::tables::audit::Actor;
-use keyway_store::tables::overview;
+use keyway_store::tables::{api_keys, overview, owners};
 use keyway_store::testing::{Backend, START};
 
 use super::*;
 use crate::flows::Act;
 use crate::flows::clients::{self, NewClient, builtin_owner};
+use crate::flows::keys::{self, By, KeyRules, RawKey};
 use crate::testing::{Answer, Browser, TestPortal};
 
 const AUDIENCE: &str = "http://localhost:8081";
@@ -230,4 +232,56 @@ async fn a_batch_keeps_its_bounds() {
     let post = |body: String| TestRequest::post().uri("/guard/records").set_payload(body);
     world.send(post("{".into()), &world.server).await.expect(400);
     world.send(post(" ".repeat(MAX_BODY + 1)), &world.server).await.expect(413);
+}
+
+#[actix_web::test]
+async fn what_a_guard_says_of_another_apis_credentials_does_not_count() {
+    for backend in Backend::ALL {
+        let world = World::new(backend).await;
+        let portal = &world.portal.portal;
+        let mut batch = world.batch();
+        let (act, owner) = (act(&world.portal), batch.counts[0].owner);
+        let (rules, catalogue) =
+            (KeyRules::new(&portal.catalogue, &portal.settings), portal.catalogue.clone());
+        let foreign = catalogue.apis().iter().find(|api| api.audience.as_str() != AUDIENCE).unwrap();
+        let raw = |scope: &str| RawKey {
+            name: "Robot".into(),
+            environment: "live".into(),
+            scopes: vec![scope.into()],
+            ..RawKey::default()
+        };
+        let drafts = [raw("notes:read").read().unwrap(), raw(&foreign.scopes[0].name).read().unwrap()];
+        let secrets =
+            [0, 1].map(|_| keys::new_secret(&portal.shapes.brand, Environment::Live, &*portal.random));
+        let made = portal
+            .store
+            .write(move |tx| {
+                let person = Owner {
+                    id: owner,
+                    kind: OwnerKind::Person,
+                    name: "Ada".into(),
+                    suspended_at: None,
+                    rate: None,
+                    created_at: act.now,
+                };
+                owners::insert(tx.conn(), &person)?;
+                let mut made = Vec::new();
+                for (draft, secret) in drafts.into_iter().zip(&secrets) {
+                    made.push(keys::create(tx, &act, &rules, &By::Operator, owner, draft, secret)?.id);
+                }
+                Ok::<_, keys::KeyError>(made)
+            })
+            .await
+            .unwrap();
+        for (id, calls) in [(made[1], 0), (made[0], 3)] {
+            batch.id = BatchId::new(portal.now(), &*portal.random);
+            batch.counts[0].credential = id.entity();
+            batch.last_uses[0].credential = id.entity();
+            world.report(&batch).await.expect(204);
+            assert_eq!(world.calls(owner).await, calls);
+            let key = portal.store.read(move |conn| api_keys::find(conn, id)).await;
+            let used = key.map_err(|error: StoreError| error).unwrap().unwrap().last_used_at;
+            assert_eq!(used.is_some(), calls > 0);
+        }
+    }
 }

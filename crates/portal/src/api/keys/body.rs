@@ -2,6 +2,7 @@
 
 use keyway_core::Timestamp;
 use keyway_core::api_key::{ApiKey, Grace, KeyStatus, MAX_NAME_LEN};
+use keyway_core::audience::Audience;
 use keyway_core::ids::{ApiKeyId, OwnerId};
 use keyway_core::owner::Environment;
 use keyway_core::secret::PlainSecret;
@@ -193,7 +194,7 @@ impl<'k> KeyView<'k> {
             last4: &key.last4,
             environment: terms.environment.as_str(),
             status: key.status(now).as_str(),
-            audience: terms.audiences.iter().map(|audience| audience.as_str()).collect(),
+            audience: terms.audiences.iter().map(Audience::as_str).collect(),
             scopes: terms.scopes.iter().map(ToString::to_string).collect(),
             addresses: terms.addresses.iter().map(ToString::to_string).collect(),
             rate: terms.rate.map(|rate| rate.to_string()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::http::header::{CONTENT_LENGTH, HeaderValue};
 use actix_web::web::Json;
 use actix_web::{Error, FromRequest, HttpRequest, dev::Payload};
 use futures_util::future::LocalBoxFuture;
@@ -32,7 +32,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for OptionalBody<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let length = request.headers().get(CONTENT_LENGTH).map(|value| value.as_bytes());
+        let length = request.headers().get(CONTENT_LENGTH).map(HeaderValue::as_bytes);
         let chunked = request.headers().contains_key("transfer-encoding");
         if matches!(length, None | Some(b"0")) && !chunked {
             return Box::pin(async { Ok(Self(None)) });
@@ -53,7 +53,7 @@ where
     F: FnOnce(&mut Conn) -> Result<T, KeyError> + Send + 'static,
     T: Send + 'static,
 {
-    portal.store.read(f).await.map_err(problem::of)
+    portal.store.read(f).await.map_err(|error| problem::of(&error))
 }
 
 /// Acts as the credential that asks, from `address`, in one transaction.
@@ -73,7 +73,7 @@ where
         let actor = actor(tx.conn(), &facts)?;
         f(tx, &Act { now, random, actor, address: Some(address) }, &by)
     });
-    done.await.map_err(problem::of)
+    done.await.map_err(|error| problem::of(&error))
 }
 
 /// Who acts, for the audit: the person or client, and the credential that was used.

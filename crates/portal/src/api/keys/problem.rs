@@ -21,9 +21,9 @@ fn invalid() -> Problem {
 
 /// 422 for what another input would mend, 403 for what the caller may not, 409 for what the key's state does not
 /// allow.
-pub(super) fn of(error: KeyError) -> Problem {
+pub(super) fn of(error: &KeyError) -> Problem {
     let name = error.field();
-    let problem = match &error {
+    let problem = match error {
         KeyError::Field(..)
         | KeyError::NoScopes
         | KeyError::UnknownScope(_)

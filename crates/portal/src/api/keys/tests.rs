@@ -9,7 +9,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::flows::Act;
+use crate::flows::clients;
+use crate::flows::jwt;
 use crate::flows::keys::{By, RawKey};
+use crate::flows::tokens::families;
+use crate::flows::tokens::mint::{self, Order};
 use crate::testing::{Answer, Browser, TestPortal};
 
 /// A portal with a person, and programs that hold keys.
@@ -309,4 +313,51 @@ async fn the_audit_names_the_person_and_the_key_that_was_used() {
     let row = rows.iter().find(|row| row.actor.label == "ada@example.com (key Robot)").unwrap();
     assert_eq!(row.action, "key.created");
     assert!(row.address.is_some());
+}
+
+#[actix_web::test]
+async fn a_key_made_with_a_jwt_lives_no_longer_than_the_jwt_and_ends_with_its_family() {
+    for backend in Backend::ALL {
+        let world = World::new(backend).await;
+        let (portal, act) = (&world.portal.portal, act(&world.portal));
+        let (first, catalogue) = (act.clone(), portal.catalogue.clone());
+        portal.store.write(move |tx| clients::ensure_builtin(tx, &first, &catalogue)).await.unwrap();
+        jwt::ensure(&portal.store, &portal.issuance.ring, act.clone()).await.unwrap();
+        let order = Order {
+            owner: world.ada,
+            is_admin: false,
+            name: "Laptop".into(),
+            audience: None,
+            scopes: "keys:read keys:write".parse().unwrap(),
+            lifetime: keyway_core::Duration::minutes(15),
+            refresh: true,
+        };
+        let minted = mint::prepare(&portal.store, &portal.issuance, &act, order).await.unwrap();
+        let (pair, family) = (minted.response(), minted.family.id);
+        let first = act.clone();
+        portal.store.write(move |tx| minted.keep(tx, &first)).await.unwrap();
+
+        let new = json!({ "name": "Child", "scopes": ["keys:read"] });
+        let request = TestRequest::post().uri("/api/v1/keys").set_json(new);
+        let bearer = ("authorization", format!("Bearer {}", pair.access_token.expose()));
+        let made = Browser::new(&world.portal).send(request.insert_header(bearer)).await.expect(201);
+        let made = read(&made);
+        assert_eq!(made["expires_at"], "2026-11-24T09:15:00Z");
+        let child = text(&made, "key");
+        world.get(child, "/api/v1/keys").await.expect(200);
+
+        // Its owner cannot give it more time either: nobody would end it once the token is forgotten.
+        let (rules, by) = (rules(portal), By::Person { fresh: true });
+        let patch = keys::RawPatch { expires: Some("30d".into()), ..Default::default() }.read().unwrap();
+        let (id, owner, second) = (text(&made, "id").parse().unwrap(), world.ada, act.clone());
+        let longer = portal
+            .store
+            .write(move |tx| keys::edit(tx, &second, &rules, &by, owner, id, patch).map(drop))
+            .await;
+        assert!(matches!(longer, Err(keys::KeyError::BeyondMaker(_))), "{longer:?}");
+
+        let ended = portal.store.write(move |tx| families::end(tx, &act, owner, family)).await;
+        assert!(ended.map_err(|error: StoreError| error).unwrap());
+        assert_eq!(read(&world.get(child, "/api/v1/keys").await.expect(401))["code"], "revoked");
+    }
 }

@@ -1,7 +1,7 @@
 //! Changing a key, and switching it off and on.
 
 use keyway_core::address::AddressList;
-use keyway_core::api_key::{ApiKey, Lifetime, Terms};
+use keyway_core::api_key::{ApiKey, Excess, Lifetime, Terms, sooner};
 use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::ids::{ApiKeyId, OwnerId};
 use keyway_core::rate::{Limit, Rate};
@@ -102,7 +102,13 @@ pub(super) fn check_lineage(tx: &mut Tx<'_>, key: &ApiKey, terms: &Terms) -> Res
     if !key.ancestors.is_empty() && terms.rate.is_some() {
         return Err(KeyError::RateOfMaker);
     }
-    for maker in makers(tx.conn(), key)? {
+    let makers = makers(tx.conn(), key)?;
+    // What a token made never outlives the token.
+    let longer = sooner(terms.expires_at, key.terms.expires_at) != terms.expires_at;
+    if makers.len() < key.ancestors.len() && longer {
+        return Err(KeyError::BeyondMaker(Excess::Expiry));
+    }
+    for maker in makers {
         let bounds = Terms { rate: None, ..maker.terms };
         if let Some(excess) = terms.first_excess(&bounds, Limit::Off) {
             return Err(KeyError::BeyondMaker(excess));
