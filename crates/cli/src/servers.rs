@@ -82,26 +82,49 @@ impl Servers {
     }
 }
 
-/// Waits for SIGTERM or SIGINT.
-///
-/// # Errors
-/// When signals cannot be listened for.
+/// SIGTERM and SIGINT. Listened for before anything is served, so that neither ends the process by itself.
 #[cfg(unix)]
-pub async fn asked_to_stop() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+pub struct StopSignals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
 }
 
-/// Waits for Ctrl-C.
-///
-/// # Errors
-/// When signals cannot be listened for.
+#[cfg(unix)]
+impl StopSignals {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// When signals cannot be listened for.
+    pub fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+    /// Waits for one of them.
+    pub async fn received(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Ctrl-C.
 #[cfg(not(unix))]
-pub async fn asked_to_stop() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
+pub struct StopSignals;
+
+#[cfg(not(unix))]
+impl StopSignals {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+    /// Waits for it.
+    pub async fn received(self) {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::error!(%error, "signals cannot be listened for");
+        }
+    }
 }

@@ -16,7 +16,7 @@ use crate::args::{self, Verify};
 use crate::config::Config;
 use crate::house::{House, Missing};
 use crate::output::say;
-use crate::servers::{Servers, asked_to_stop};
+use crate::servers::{Servers, StopSignals};
 use crate::{listeners, remote, tasks, telemetry};
 
 /// Portal and sample API in one process, on this machine only.
@@ -26,6 +26,7 @@ use crate::{listeners, remote, tasks, telemetry};
 pub fn dev(config: Config, args: &args::Dev) -> anyhow::Result<()> {
     telemetry::start(&config.written.log)?;
     in_runtime(async {
+        let stop = StopSignals::listen()?;
         let portal_sockets = listeners::open("portal_addr", config.written.portal_addr)?;
         let api_sockets = listeners::open("api_addr", config.written.api_addr)?;
         let house = House::open(config, Missing { master_key: true, migrations: true }).await?;
@@ -35,7 +36,7 @@ pub fn dev(config: Config, args: &args::Dev) -> anyhow::Result<()> {
         start_sample_api(&house.sample_api(guard)?, api_sockets, &mut servers)?;
         let link = bootstrap_link(&house).await?;
         say(&banner(&house.config, link.as_deref().map(String::as_str)));
-        run_until_stopped(house, servers).await
+        run_until_stopped(stop, house, servers).await
     })
 }
 
@@ -46,6 +47,7 @@ pub fn dev(config: Config, args: &args::Dev) -> anyhow::Result<()> {
 pub fn portal(config: Config, args: &args::Portal) -> anyhow::Result<()> {
     telemetry::start(&config.written.log)?;
     in_runtime(async {
+        let stop = StopSignals::listen()?;
         let sockets = listeners::open("portal_addr", config.written.portal_addr)?;
         let house = House::open(config, Missing { master_key: false, migrations: args.migrate }).await?;
         let mut servers = Servers::default();
@@ -57,7 +59,7 @@ pub fn portal(config: Config, args: &args::Portal) -> anyhow::Result<()> {
             }
         }
         tracing::info!(url = %house.config.public_url, address = %house.config.written.portal_addr, "listening");
-        run_until_stopped(house, servers).await
+        run_until_stopped(stop, house, servers).await
     })
 }
 
@@ -68,6 +70,7 @@ pub fn portal(config: Config, args: &args::Portal) -> anyhow::Result<()> {
 pub fn sample_api(config: Config, args: &args::SampleApi) -> anyhow::Result<()> {
     telemetry::start(&config.written.log)?;
     in_runtime(async {
+        let stop = StopSignals::listen()?;
         let sockets = listeners::open("api_addr", config.written.api_addr)?;
         let address = config.written.api_addr;
         let mut servers = Servers::default();
@@ -78,12 +81,12 @@ pub fn sample_api(config: Config, args: &args::SampleApi) -> anyhow::Result<()> 
                 let guard = house.sample_guard()?;
                 start_sample_api(&house.sample_api(guard)?, sockets, &mut servers)?;
                 tracing::info!(%address, "listening");
-                run_until_stopped(house, servers).await
+                run_until_stopped(stop, house, servers).await
             }
             Verify::Remote => {
                 start_sample_api(&remote::sample_api(&config)?, sockets, &mut servers)?;
                 tracing::info!(%address, "listening");
-                asked_to_stop().await?;
+                stop.received().await;
                 servers.stop().await;
                 Ok(())
             }
@@ -121,8 +124,8 @@ fn start_portal(
     Ok(())
 }
 
-async fn run_until_stopped(house: House, servers: Servers) -> anyhow::Result<()> {
-    asked_to_stop().await?;
+async fn run_until_stopped(stop: StopSignals, house: House, servers: Servers) -> anyhow::Result<()> {
+    stop.received().await;
     tracing::info!("stopping");
     servers.stop().await;
     house.close().await;

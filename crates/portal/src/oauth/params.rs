@@ -47,7 +47,10 @@ impl Params {
             // What is no UTF-8 is replaced by the decoder: such a value could pass for another. PostgreSQL keeps no
             // NUL.
             if [&name, &value].iter().any(|text| text.contains([char::REPLACEMENT_CHARACTER, '\0'])) {
-                return Err(OauthError::new(ErrorCode::InvalidRequest, "parameters must be UTF-8 without NUL"));
+                return Err(OauthError::new(
+                    ErrorCode::InvalidRequest,
+                    "parameters must be UTF-8 without NUL",
+                ));
             }
             if value.is_empty() {
                 continue;
