@@ -1,6 +1,6 @@
 //! Rotating a key: another takes its place, and for a while both work.
 
-use keyway_core::api_key::{ApiKey, Grace, InvalidLifetime, KeyStatus, Terms, sooner};
+use keyway_core::api_key::{ApiKey, Excess, Grace, InvalidLifetime, KeyStatus, Terms, sooner};
 use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::credential;
 use keyway_core::ids::{ApiKeyId, OwnerId};
@@ -57,7 +57,12 @@ pub fn rotate(
     }
     let mut terms = old.terms.clone();
     terms.expires_at = old.terms.expires_at.map(|end| act.now + end.since(old.created_at));
-    for maker in makers(tx.conn(), &old)? {
+    let makers = makers(tx.conn(), &old)?;
+    if makers.len() < old.ancestors.len() {
+        // A token made it: it ends with the token, and nothing renews it.
+        return Err(KeyError::BeyondMaker(Excess::Expiry));
+    }
+    for maker in makers {
         terms.expires_at = sooner(terms.expires_at, maker.ends_at());
     }
     let mut ancestors = old.ancestors.clone();

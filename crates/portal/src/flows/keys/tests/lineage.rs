@@ -83,10 +83,10 @@ async fn a_key_made_by_a_token_ends_with_the_tokens_family() {
             (world.act(), world.rules.clone(), world.owner, world.secret(Environment::Live));
         let digest = secret.digest();
         let by = By::Credential(Arc::new(token));
-        let made = world.store.write(move |tx| {
-            create(tx, &act, &rules, &by, owner, draft("notes:read"), &secret).map(|key| key.ancestors)
-        });
-        assert!(made.await.unwrap().contains(&family.entity()));
+        let made =
+            world.store.write(move |tx| create(tx, &act, &rules, &by, owner, draft("notes:read"), &secret));
+        let made = made.await.unwrap();
+        assert!(made.ancestors.contains(&family.entity()));
         let state = async || {
             let limits = world.rules.limits;
             let facts = world.store.read(move |conn| keyway_store::facts::api_key(conn, digest, &limits));
@@ -94,6 +94,8 @@ async fn a_key_made_by_a_token_ends_with_the_tokens_family() {
         };
         world.clock.advance(Duration::minutes(1));
         assert_eq!(state().await, State::Active);
+        let renewed = world.rotate(FRESH, made.id, Grace::Hour).await;
+        assert!(matches!(renewed, Err(KeyError::BeyondMaker(Excess::Expiry))), "{renewed:?}");
         let ended = keyway_core::change::NewChange::ended(
             keyway_core::change::EntityKind::Family,
             family,
