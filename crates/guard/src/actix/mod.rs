@@ -1,16 +1,21 @@
 //! The guard in actix-web.
 //!
-//! ```ignore
-//! App::new()
-//!     .wrap(RequestIds::new(guard.clone()))
-//!     .configure(configure_errors)
-//!     .service(
+//! ```
+//! use actix_web::{App, HttpResponse, web};
+//! use keyway_guard::Guard;
+//! use keyway_guard::actix::{Principal, RequestIds, configure_errors, resource, scopes};
+//!
+//! async fn list(who: Principal) -> HttpResponse {
+//!     HttpResponse::Ok().body(who.subject().to_string())
+//! }
+//!
+//! fn protect(guard: &Guard) {
+//!     let _app = App::new().wrap(RequestIds::new(guard.clone())).configure(configure_errors).service(
 //!         web::scope("/v1").wrap(guard.middleware()).service(
-//!             resource("/notes", "GET, POST")
-//!                 .route(web::get().to(list).wrap(scopes(["notes:read"])))
-//!                 .route(web::post().to(create).wrap(scopes(["notes:write"]))),
+//!             resource("/notes", "GET").route(web::get().to(list).wrap(scopes(["notes:read"]))),
 //!         ),
-//!     )
+//!     );
+//! }
 //! ```
 //!
 //! The middleware of the scope finds the caller and spends the limits; what a route needs stands beside it. A route
