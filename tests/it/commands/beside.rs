@@ -76,6 +76,25 @@ async fn people_keys_clients_and_tokens_are_made_beside_a_running_server() {
 }
 
 #[tokio::test]
+async fn logout_ends_what_login_got() {
+    let dev = Dev::start().await;
+    run_json(&mut dev.command(&["user", "create", "--email", "ada@example.com", "--json"]));
+    let mint = ["token", "mint", "--user", "ada@example.com", "--scope", "notes:read", "--json"];
+    let pair = run_json(&mut dev.command(&mint));
+    let mut logout = dev.command(&["logout"]);
+    let mut running = logout.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut running.stdin.take().unwrap(), pair.to_string().as_bytes()).unwrap();
+    assert!(running.wait().unwrap().success());
+    let answer = reqwest::Client::new()
+        .get(format!("{}/v1/whoami", dev.api))
+        .bearer_auth(pair["access_token"].as_str().unwrap())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 401);
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_an_input_is_one_clear_line() {
     let dev = Dev::start().await;
     run_json(&mut dev.command(&["user", "create", "--email", "ada@example.com", "--json"]));
