@@ -195,6 +195,7 @@ impl ApiKey {
             addresses: terms.addresses,
             ancestors,
             signing_key: None,
+            bound_to: None,
             budgets: limits.budgets(
                 eldest.id.entity(),
                 eldest.terms.rate,

@@ -8,6 +8,7 @@ use crate::address::AddressList;
 use crate::audience::Audience;
 use crate::clock::Timestamp;
 use crate::ids::{ClientId, EntityId, OwnerId};
+use crate::jwt::Thumbprint;
 use crate::owner::Environment;
 use crate::rate::{Limit, Rate};
 use crate::scope::ScopeSet;
@@ -125,6 +126,8 @@ pub struct Facts {
     pub ancestors: Ancestors,
     /// The signing key of a JWT (see [`crate::jwt::key_entity`]).
     pub signing_key: Option<EntityId>,
+    /// The key that whoever uses it must prove to hold (RFC 9449), if it is bound to one.
+    pub bound_to: Option<Thumbprint>,
     /// What it draws on.
     pub budgets: Budgets,
 }

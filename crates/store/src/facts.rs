@@ -68,7 +68,17 @@ pub fn access_token(
         Some(_) | None => limits.budgets(token.root, token.rate, (owner.id, owner.rate), token.environment),
     };
     let AccessToken {
-        id, owner, subject, client, environment, audience, scopes, addresses, ancestors, ..
+        id,
+        owner,
+        subject,
+        client,
+        environment,
+        audience,
+        scopes,
+        addresses,
+        ancestors,
+        bound_to,
+        ..
     } = token;
     Ok(Some(Facts {
         method: Method::Oauth,
@@ -85,6 +95,7 @@ pub fn access_token(
         addresses,
         ancestors,
         signing_key: None,
+        bound_to,
         budgets,
     }))
 }

@@ -160,6 +160,11 @@ diesel::table! {
         suspended_at -> Nullable<BigInt>,
         deleted_at -> Nullable<BigInt>,
         version -> BigInt,
+        id_token_algorithm -> Text,
+        dpop_bound -> Bool,
+        backchannel_logout_uri -> Nullable<Text>,
+        registration_digest -> Nullable<Binary>,
+        last_used_at -> Nullable<BigInt>,
     }
 }
 
@@ -215,6 +220,10 @@ diesel::table! {
         ended_reason -> Nullable<Text>,
         session_id -> Nullable<Text>,
         address -> Nullable<Text>,
+        auth_time -> Nullable<BigInt>,
+        sid -> Nullable<Text>,
+        amr -> Text,
+        jkt -> Nullable<Text>,
     }
 }
 
@@ -236,6 +245,9 @@ diesel::table! {
         failures -> BigInt,
         consumed_at -> Nullable<BigInt>,
         family_id -> Nullable<Text>,
+        sid -> Nullable<Text>,
+        amr -> Text,
+        jkt -> Nullable<Text>,
     }
 }
 
@@ -272,6 +284,76 @@ diesel::table! {
         created_at -> BigInt,
         expires_at -> BigInt,
         revoked_at -> Nullable<BigInt>,
+        jkt -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    pushed_requests (digest) {
+        digest -> Binary,
+        client_id -> Text,
+        params -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        consumed_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    device_codes (digest) {
+        digest -> Binary,
+        user_code -> Binary,
+        client_id -> Text,
+        scopes -> Text,
+        audience -> Text,
+        address -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+        jkt -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        poll_interval -> BigInt,
+        last_polled_at -> Nullable<BigInt>,
+        owner_id -> Nullable<Text>,
+        grant_id -> Nullable<Text>,
+        auth_time -> Nullable<BigInt>,
+        amr -> Text,
+        approved_at -> Nullable<BigInt>,
+        denied_at -> Nullable<BigInt>,
+        consumed_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    spent_proofs (digest) {
+        digest -> Binary,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    registration_tokens (id) {
+        id -> Text,
+        digest -> Binary,
+        owner_id -> Text,
+        note -> Text,
+        uses_left -> BigInt,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    logout_notices (id) {
+        id -> Text,
+        client_id -> Text,
+        subject -> Text,
+        sid -> Text,
+        created_at -> BigInt,
+        attempts -> BigInt,
+        next_attempt_at -> BigInt,
+        sent_at -> Nullable<BigInt>,
+        failed_at -> Nullable<BigInt>,
     }
 }
 
@@ -384,6 +466,11 @@ diesel::allow_tables_to_appear_in_same_query!(
     authorization_codes,
     refresh_tokens,
     access_tokens,
+    pushed_requests,
+    device_codes,
+    spent_proofs,
+    registration_tokens,
+    logout_notices,
     feed,
     feed_head,
     audit,

@@ -1,5 +1,6 @@
 //! What stands in an access token.
 
+use super::Confirmation;
 use serde::{Deserialize, Serialize};
 use smallvec::smallvec;
 
@@ -38,6 +39,9 @@ pub struct AccessClaims {
     /// When the user signed in (RFC 9068 §2.2.1), where a user did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<i64>,
+    /// The key that it is bound to (RFC 9449 §6.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     /// What a guard needs and no standard claim says.
     pub keyway: Descent,
 }
@@ -89,6 +93,7 @@ impl AccessClaims {
             addresses: descent.addr.clone(),
             ancestors: descent.anc.clone(),
             signing_key: Some(signing_key),
+            bound_to: self.cnf.map(|cnf| cnf.jkt),
             budgets: Budgets {
                 root: descent.root,
                 own: descent.lim,

@@ -1,11 +1,14 @@
-//! A private key given from outside, as a JWK (RFC 7517, RFC 7518 §6.2, RFC 8037 §2).
+//! A private key given from outside, as a JWK (RFC 7517, RFC 7518 §6, RFC 8037 §2).
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+use aws_lc_rs::rsa::{KeyPairComponents, PublicKeyComponents};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::jwk::RSA_LEN;
+use super::keys::rsa_pkcs8;
 use super::{Algorithm, KeyError};
 
 /// The longest `kid` that is taken over.
@@ -23,55 +26,98 @@ pub struct ImportedKey {
 
 #[derive(Deserialize)]
 struct PrivateJwk {
-    kty: String,
-    crv: String,
     kid: Option<String>,
     alg: Option<String>,
-    x: String,
-    y: Option<String>,
-    d: String,
+    #[serde(flatten)]
+    parts: Parts,
 }
 
-/// Reads a private JWK: `EC` on `P-256`, or `OKP` on `Ed25519`.
+#[derive(Deserialize)]
+#[serde(tag = "kty")]
+enum Parts {
+    #[serde(rename = "EC")]
+    Ec { crv: String, x: String, y: String, d: Zeroizing<String> },
+    #[serde(rename = "OKP")]
+    Okp { crv: String, x: String, d: Zeroizing<String> },
+    #[serde(rename = "RSA")]
+    Rsa(RsaParts),
+}
+
+/// RFC 7518 §6.3.2; the numbers for the Chinese remainder theorem are needed too.
+#[derive(Deserialize)]
+struct RsaParts {
+    n: String,
+    e: String,
+    d: Zeroizing<String>,
+    p: Zeroizing<String>,
+    q: Zeroizing<String>,
+    dp: Zeroizing<String>,
+    dq: Zeroizing<String>,
+    qi: Zeroizing<String>,
+}
+
+/// Reads a private JWK: `EC` on `P-256`, `OKP` on `Ed25519`, or `RSA` of 2048 to 4096 bits.
 ///
 /// # Errors
 /// [`KeyError::Private`] if it is anything else, its `alg` says otherwise, or its two halves do not belong together.
 pub fn private_jwk(text: &str) -> Result<ImportedKey, KeyError> {
     let jwk: PrivateJwk = serde_json::from_str(text).map_err(|_| KeyError::Private)?;
-    let secret = Zeroizing::new(jwk.d);
-    let bytes = |text: &str| URL_SAFE_NO_PAD.decode(text).map(Zeroizing::new).map_err(|_| KeyError::Private);
-    let (x, d) = (bytes(&jwk.x)?, bytes(&secret)?);
-    let (algorithm, pkcs8) = match (jwk.kty.as_str(), jwk.crv.as_str(), jwk.y.as_deref()) {
-        ("EC", "P-256", Some(y)) => {
+    let (algorithm, pkcs8) = match &jwk.parts {
+        Parts::Ec { crv, x, y, d } if crv == "P-256" => {
             // SEC 1 §2.3.3: an uncompressed point.
             let mut point = vec![4_u8];
-            point.extend_from_slice(&x);
+            point.extend_from_slice(&bytes(x)?);
             point.extend_from_slice(&bytes(y)?);
-            let pair =
-                EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_FIXED_SIGNING, &d, &point)
-                    .map_err(|_| KeyError::Private)?;
-            (Algorithm::Es256, pair.to_pkcs8v1())
+            let curve = &ECDSA_P256_SHA256_FIXED_SIGNING;
+            let pair = EcdsaKeyPair::from_private_key_and_public_key(curve, &bytes(d)?, &point)
+                .map_err(|_| KeyError::Private)?;
+            let document = pair.to_pkcs8v1().map_err(|_| KeyError::Private)?;
+            (Algorithm::Es256, Zeroizing::new(document.as_ref().to_vec()))
         }
-        ("OKP", "Ed25519", None) => {
-            let pair = Ed25519KeyPair::from_seed_and_public_key(&d, &x).map_err(|_| KeyError::Private)?;
-            (Algorithm::EdDsa, pair.to_pkcs8v1())
+        Parts::Okp { crv, x, d } if crv == "Ed25519" => {
+            let pair = Ed25519KeyPair::from_seed_and_public_key(&bytes(d)?, &bytes(x)?)
+                .map_err(|_| KeyError::Private)?;
+            let document = pair.to_pkcs8v1().map_err(|_| KeyError::Private)?;
+            (Algorithm::EdDsa, Zeroizing::new(document.as_ref().to_vec()))
         }
-        _ => return Err(KeyError::Private),
+        Parts::Rsa(parts) => (Algorithm::Rs256, rsa(parts)?),
+        Parts::Ec { .. } | Parts::Okp { .. } => return Err(KeyError::Private),
     };
     if jwk.alg.as_deref().is_some_and(|alg| alg != algorithm.as_str()) {
         return Err(KeyError::Private);
     }
-    let pkcs8 = pkcs8.map_err(|_| KeyError::Private)?;
     let fits = |kid: &String| {
         !kid.is_empty() && kid.len() <= MAX_KID_LEN && kid.bytes().all(|b| b.is_ascii_graphic())
     };
-    Ok(ImportedKey { kid: jwk.kid.filter(fits), algorithm, pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()) })
+    Ok(ImportedKey { kid: jwk.kid.filter(fits), algorithm, pkcs8 })
+}
+
+fn bytes(text: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    URL_SAFE_NO_PAD.decode(text).map(Zeroizing::new).map_err(|_| KeyError::Private)
+}
+
+fn rsa(parts: &RsaParts) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let n = bytes(&parts.n)?;
+    if !RSA_LEN.contains(&n.len()) {
+        return Err(KeyError::Private);
+    }
+    let components = KeyPairComponents {
+        public_key: PublicKeyComponents { n, e: bytes(&parts.e)? },
+        d: bytes(&parts.d)?,
+        p: bytes(&parts.p)?,
+        q: bytes(&parts.q)?,
+        dP: bytes(&parts.dp)?,
+        dQ: bytes(&parts.dq)?,
+        qInv: bytes(&parts.qi)?,
+    };
+    let pair = RsaKeyPair::from_components(&components).map_err(|_| KeyError::Private)?;
+    rsa_pkcs8(&pair)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jwt::SigningKey;
+    use crate::jwt::{PublicKey, SigningKey};
 
     #[test]
     fn a_private_jwk_is_read_and_signs_as_its_public_half_says() {
@@ -81,7 +127,8 @@ mod tests {
         let key = private_jwk(text).unwrap();
         assert_eq!(key.algorithm, Algorithm::EdDsa);
         let signing = SigningKey::from_pkcs8("own", key.algorithm, &key.pkcs8).unwrap();
-        assert_eq!(signing.public_jwk().unwrap().x, "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+        let PublicKey::Okp { x, .. } = signing.public_jwk().unwrap().key else { unreachable!() };
+        assert_eq!(x, "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
     }
 
     #[test]
@@ -91,7 +138,8 @@ mod tests {
             "y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","d":"870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE"}"#;
         let key = private_jwk(text).unwrap();
         let signing = SigningKey::from_pkcs8("k", key.algorithm, &key.pkcs8).unwrap();
-        assert_eq!(signing.public_jwk().unwrap().x, "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4");
+        let PublicKey::Ec { x, .. } = signing.public_jwk().unwrap().key else { unreachable!() };
+        assert_eq!(x, "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4");
     }
 
     #[test]

@@ -3,13 +3,18 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::jwk::AlgorithmParameters;
 use jsonwebtoken::{DecodingKey, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{AccessClaims, TOKEN_TYPE};
+use super::{AccessClaims, Jwk, Jwks, PublicKey, TOKEN_TYPE};
 use crate::change::UnknownName;
 use crate::ids::EntityId;
 use crate::secret::SecretDigest;
@@ -23,20 +28,27 @@ pub enum Algorithm {
     /// Ed25519.
     #[serde(rename = "EdDSA")]
     EdDsa,
+    /// RSA of 2048 bits, PKCS #1 v1.5, with SHA-256: what every OpenID Connect client verifies.
+    #[serde(rename = "RS256")]
+    Rs256,
 }
 
 impl Algorithm {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Es256, Self::EdDsa, Self::Rs256];
     /// As in the `alg` header (RFC 7518 §3.1).
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
             Self::EdDsa => "EdDSA",
+            Self::Rs256 => "RS256",
         }
     }
     pub(super) const fn to_jsonwebtoken(self) -> jsonwebtoken::Algorithm {
         match self {
             Self::Es256 => jsonwebtoken::Algorithm::ES256,
             Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
         }
     }
 }
@@ -47,6 +59,7 @@ impl FromStr for Algorithm {
         match s {
             "ES256" => Ok(Self::Es256),
             "EdDSA" => Ok(Self::EdDsa),
+            "RS256" => Ok(Self::Rs256),
             _ => Err(UnknownName),
         }
     }
@@ -107,34 +120,6 @@ pub fn key_entity(kid: &str) -> EntityId {
     EntityId(uuid::Builder::from_custom_bytes(half).into_uuid())
 }
 
-/// A public key as published (RFC 7517). Only what our algorithms need.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Jwk {
-    /// `EC` or `OKP`.
-    pub kty: String,
-    /// `P-256` or `Ed25519`.
-    pub crv: String,
-    /// The key's id.
-    pub kid: String,
-    /// The algorithm.
-    pub alg: Algorithm,
-    /// `sig`.
-    #[serde(rename = "use")]
-    pub usage: String,
-    /// The point's x coordinate, base64url.
-    pub x: String,
-    /// The point's y coordinate, base64url; EC only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub y: Option<String>,
-}
-
-/// A JWK set (RFC 7517 §5).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Jwks {
-    /// The keys.
-    pub keys: Vec<Jwk>,
-}
-
 /// A key that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
@@ -163,22 +148,49 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
-/// Makes a private key: PKCS #8 in DER, to be sealed.
+/// Makes a private key: PKCS #8 in DER, to be sealed. An RSA key takes a tenth of a second and more.
+///
+/// # Errors
+/// [`KeyError::Signing`] if it cannot be made.
 pub fn generate_key(algorithm: Algorithm) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let rng = aws_lc_rs::rand::SystemRandom::new();
     let document = match algorithm {
         Algorithm::Es256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &rng),
         Algorithm::EdDsa => Ed25519KeyPair::generate_pkcs8v1(&rng),
+        Algorithm::Rs256 => {
+            let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyError::Signing)?;
+            return rsa_pkcs8(&pair);
+        }
     };
     document.map(|d| Zeroizing::new(d.as_ref().to_vec())).map_err(|_| KeyError::Signing)
 }
 
+/// An RSA key pair as PKCS #8 in DER.
+pub(super) fn rsa_pkcs8(pair: &RsaKeyPair) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let document = AsDer::<Pkcs8V1Der<'_>>::as_der(pair).map_err(|_| KeyError::Private)?;
+    Ok(Zeroizing::new(document.as_ref().to_vec()))
+}
+
+/// jsonwebtoken takes an RSA key out of PKCS #8 only where it comes as PEM (RFC 7468).
+fn rsa_encoding(der: &[u8]) -> Result<EncodingKey, KeyError> {
+    let base64 = Zeroizing::new(STANDARD.encode(der));
+    let pem = Zeroizing::new(format!(
+        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+        base64.as_str()
+    ));
+    EncodingKey::from_rsa_pem(pem.as_bytes()).map_err(|_| KeyError::Private)
+}
+
 impl SigningKey {
     /// From PKCS #8 in DER.
+    ///
+    /// # Errors
+    /// [`KeyError::Private`] if it is no key for `algorithm`.
     pub fn from_pkcs8(kid: &str, algorithm: Algorithm, der: &[u8]) -> Result<Self, KeyError> {
         let readable = match algorithm {
             Algorithm::Es256 => EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).is_ok(),
             Algorithm::EdDsa => Ed25519KeyPair::from_pkcs8(der).is_ok(),
+            Algorithm::Rs256 => RsaKeyPair::from_pkcs8(der).is_ok(),
         };
         if !readable {
             return Err(KeyError::Private);
@@ -186,6 +198,7 @@ impl SigningKey {
         let encoding = match algorithm {
             Algorithm::Es256 => EncodingKey::from_ec_der(der),
             Algorithm::EdDsa => EncodingKey::from_ed_der(der),
+            Algorithm::Rs256 => rsa_encoding(der)?,
         };
         Ok(Self { kid: kid.into(), algorithm, encoding })
     }
@@ -201,29 +214,36 @@ impl SigningKey {
     }
 
     /// The public half, to be published.
+    ///
+    /// # Errors
+    /// [`KeyError::Private`] if it cannot be computed.
     pub fn public_jwk(&self) -> Result<Jwk, KeyError> {
         let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(&self.encoding, self.algorithm.to_jsonwebtoken())
             .map_err(|_| KeyError::Private)?;
-        let (kty, crv, x, y) = match jwk.algorithm {
-            jsonwebtoken::jwk::AlgorithmParameters::EllipticCurve(p) => ("EC", "P-256", p.x, Some(p.y)),
-            jsonwebtoken::jwk::AlgorithmParameters::OctetKeyPair(p) => ("OKP", "Ed25519", p.x, None),
+        let key = match jwk.algorithm {
+            AlgorithmParameters::EllipticCurve(p) => PublicKey::Ec { crv: "P-256".into(), x: p.x, y: p.y },
+            AlgorithmParameters::OctetKeyPair(p) => PublicKey::Okp { crv: "Ed25519".into(), x: p.x },
+            AlgorithmParameters::RSA(p) => PublicKey::Rsa { n: p.n, e: p.e },
             _ => return Err(KeyError::Private),
         };
-        Ok(Jwk {
-            kty: kty.into(),
-            crv: crv.into(),
-            kid: self.kid.to_string(),
-            alg: self.algorithm,
-            usage: "sig".into(),
-            x,
-            y,
-        })
+        Ok(Jwk { key, kid: self.kid.to_string(), alg: self.algorithm, usage: "sig".into() })
     }
 
     /// Signs an access token (RFC 9068).
+    ///
+    /// # Errors
+    /// [`KeyError::Signing`] if it cannot.
     pub fn sign(&self, claims: &AccessClaims) -> Result<String, KeyError> {
+        self.sign_as(TOKEN_TYPE, claims)
+    }
+
+    /// Signs claims of another kind, named by the header `typ` (RFC 8725 §3.11).
+    ///
+    /// # Errors
+    /// [`KeyError::Signing`] if it cannot.
+    pub fn sign_as(&self, typ: &str, claims: &impl Serialize) -> Result<String, KeyError> {
         let mut header = Header::new(self.algorithm.to_jsonwebtoken());
-        header.typ = Some(TOKEN_TYPE.to_owned());
+        header.typ = Some(typ.to_owned());
         header.kid = Some(self.kid.to_string());
         jsonwebtoken::encode(&header, claims, &self.encoding).map_err(|_| KeyError::Signing)
     }
@@ -247,12 +267,7 @@ impl std::fmt::Debug for VerificationKey {
 impl VerificationKey {
     /// From a published key.
     pub fn from_jwk(jwk: &Jwk) -> Result<Self, KeyError> {
-        let decoding = match (jwk.alg, jwk.kty.as_str(), jwk.crv.as_str(), jwk.y.as_deref()) {
-            (Algorithm::Es256, "EC", "P-256", Some(y)) => DecodingKey::from_ec_components(&jwk.x, y),
-            (Algorithm::EdDsa, "OKP", "Ed25519", None) => DecodingKey::from_ed_components(&jwk.x),
-            _ => return Err(KeyError::Public),
-        };
-        let decoding = decoding.map_err(|_| KeyError::Public)?;
+        let decoding = jwk.key.decoding(jwk.alg)?;
         Ok(Self { kid: jwk.kid.clone(), id: key_entity(&jwk.kid), algorithm: jwk.alg, decoding })
     }
 }

@@ -2,15 +2,19 @@
 
 mod claims;
 mod import;
+mod jwk;
 mod keys;
+mod thumbprint;
 mod verify;
 
 pub use claims::{AccessClaims, Descent, TOKEN_TYPE};
 pub use import::{ImportedKey, private_jwk};
+pub use jwk::{Jwk, Jwks, PublicKey};
 pub use keys::{
-    Algorithm, Jwk, Jwks, KeyError, KeyState, SigningKey, VerificationKey, VerificationKeys, generate_key,
-    key_entity, new_kid,
+    Algorithm, KeyError, KeyState, SigningKey, VerificationKey, VerificationKeys, generate_key, key_entity,
+    new_kid,
 };
+pub use thumbprint::{Confirmation, InvalidThumbprint, Thumbprint};
 pub use verify::{JwtError, Verified, verify};
 
 use crate::clock::Duration;

@@ -10,6 +10,7 @@ use crate::audience::Audience;
 use crate::change::UnknownName;
 use crate::clock::Timestamp;
 use crate::ids::{ClientId, OwnerId};
+use crate::jwt::Algorithm;
 use crate::scope::ScopeSet;
 
 macro_rules! names {
@@ -123,6 +124,12 @@ pub struct Client {
     pub audience: Option<Audience>,
     /// Its public keys (private_key_jwt), a JWK set as JSON.
     pub jwks: Option<String>,
+    /// What its ID tokens are signed with (`id_token_signed_response_alg`).
+    pub id_token_algorithm: Algorithm,
+    /// Whether its access tokens are always bound to a key (`dpop_bound_access_tokens`, RFC 9449 §5.2).
+    pub dpop_bound: bool,
+    /// Where it is told that a user signed out (OpenID Connect Back-Channel Logout §2.2).
+    pub backchannel_logout_uri: Option<String>,
     /// Where it comes from.
     pub origin: ClientOrigin,
     /// When it was registered.

@@ -9,6 +9,7 @@ use crate::change::Position;
 use crate::clock::Timestamp;
 use crate::facts::{Ancestors, Budgets, Facts, Method, State, Subject};
 use crate::ids::{ClientId, EntityId, OwnerId};
+use crate::jwt::{Confirmation, Thumbprint};
 use crate::owner::Environment;
 use crate::scope::ScopeSet;
 
@@ -48,6 +49,9 @@ pub struct Introspection {
     /// The credential's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jti: Option<EntityId>,
+    /// The key that it is bound to (RFC 9449 §6.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     /// Why it is inactive: `revoked`, `disabled`, `owner_suspended`, `expired`; only where asked for with
     /// [`EXPLAIN`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,6 +103,9 @@ pub struct GuardFacts {
     /// The signing key of a JWT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<EntityId>,
+    /// The key that it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jkt: Option<Thumbprint>,
     /// What it draws on.
     pub budgets: Budgets,
     /// The feed's position before this was looked up.
@@ -123,6 +130,7 @@ impl GuardFacts {
             addr: facts.addresses.clone(),
             anc: facts.ancestors.clone(),
             key: facts.signing_key,
+            jkt: facts.bound_to,
             budgets: facts.budgets,
             pos,
         }
@@ -146,6 +154,7 @@ impl From<GuardFacts> for Facts {
             addresses: sent.addr,
             ancestors: sent.anc,
             signing_key: sent.key,
+            bound_to: sent.jkt,
             budgets: sent.budgets,
         }
     }

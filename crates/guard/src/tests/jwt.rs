@@ -28,6 +28,7 @@ impl House {
             client_id: ClientId::CLI,
             scope: facts.scopes.clone(),
             auth_time: None,
+            cnf: None,
             keyway: Descent::of(&facts, Position(pos)),
         };
         adjust(&mut claims);

@@ -226,6 +226,7 @@ impl House {
             addresses: keyway_core::address::AddressList::default(),
             ancestors: smallvec![owner.entity()],
             signing_key: None,
+            bound_to: None,
             budgets: LimitDefaults::default().budgets(id, None, (owner, None), Environment::Live),
         }
     }

@@ -22,6 +22,8 @@ use crate::oauth::params::Params;
 /// The longest `state` and `nonce`, in bytes.
 const MAX_OPAQUE: usize = 2048;
 const OFFLINE: &str = "offline_access";
+/// How people sign in here (RFC 8176 §2).
+const AMR_PASSWORD: &str = "pwd";
 
 /// How the client wants the user to be asked (OpenID Connect Core §3.1.2.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -259,6 +261,9 @@ pub fn approve(
             challenge: request.challenge.clone(),
             nonce: request.nonce.clone(),
             auth_time: user.auth_time,
+            sid: Some(user.session),
+            amr: AMR_PASSWORD.to_owned(),
+            bound_to: None,
             created_at: act.now,
             expires_at: act.now + CODE_LIFETIME,
             failures: 0,

@@ -10,6 +10,7 @@ use keyway_core::audience::{Access, Catalogue};
 use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::credential::Brand;
 use keyway_core::ids::{ClientId, OwnerId};
+use keyway_core::jwt::Algorithm;
 use keyway_core::oauth::{
     AuthMethod, Client, ClientKind, ClientOrigin, GrantType, MAX_REDIRECT_URIS, RedirectUri, TokenFormat,
 };
@@ -146,6 +147,9 @@ pub fn register(
         token_format: new.token_format,
         audience: new.audience,
         jwks: None,
+        id_token_algorithm: Algorithm::Rs256,
+        dpop_bound: false,
+        backchannel_logout_uri: None,
         origin: ClientOrigin::Manual,
         created_at: act.now,
         suspended_at: None,

@@ -151,6 +151,7 @@ impl World {
             addresses: "".parse().unwrap(),
             ancestors: std::iter::once(owner.entity()).collect(),
             signing_key: None,
+            bound_to: None,
             budgets: LimitDefaults::default().budgets(id, None, (owner, None), environment),
         };
         self.keys.0.lock().insert(key.digest(), facts);

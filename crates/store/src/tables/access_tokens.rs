@@ -7,6 +7,7 @@ use keyway_core::audience::Audience;
 use keyway_core::change::Position;
 use keyway_core::facts::{Ancestors, Subject};
 use keyway_core::ids::{ClientId, EntityId, FamilyId, GrantId, OwnerId, TokenId};
+use keyway_core::jwt::Thumbprint;
 use keyway_core::owner::Environment;
 use keyway_core::rate::Rate;
 use keyway_core::scope::ScopeSet;
@@ -51,6 +52,8 @@ pub struct AccessToken {
     pub rate: Option<Rate>,
     /// From where it may be used.
     pub addresses: AddressList,
+    /// The key that it is bound to (RFC 9449 §6).
+    pub bound_to: Option<Thumbprint>,
     /// The feed's position when it was issued: whatever an ancestor loses after it ends the token.
     pub position: Position,
     /// When it was issued.
@@ -82,6 +85,7 @@ struct Row {
     created_at: i64,
     expires_at: i64,
     revoked_at: Option<i64>,
+    jkt: Option<String>,
 }
 
 impl TryFrom<Row> for AccessToken {
@@ -108,6 +112,7 @@ impl TryFrom<Row> for AccessToken {
             ancestors: TABLE.parse_list("ancestors", &row.ancestors)?.into(),
             rate: TABLE.parse_opt("rate", row.rate.as_deref())?,
             addresses: TABLE.parse("addresses", &row.addresses)?,
+            bound_to: TABLE.parse_opt("jkt", row.jkt.as_deref())?,
             position: Position(TABLE.count("position", row.position)?),
             created_at: time(row.created_at),
             expires_at: time(row.expires_at),
@@ -140,6 +145,7 @@ pub fn insert(conn: &mut Conn, token: &AccessToken) -> Result<(), StoreError> {
         created_at: token.created_at.as_micros(),
         expires_at: token.expires_at.as_micros(),
         revoked_at: micros_opt(token.revoked_at),
+        jkt: text_opt(token.bound_to.as_ref()),
     };
     diesel::insert_into(access_tokens::table).values(row).execute(conn)?;
     Ok(())

@@ -34,6 +34,11 @@ struct ClientRow {
     suspended_at: Option<i64>,
     deleted_at: Option<i64>,
     version: i64,
+    id_token_algorithm: String,
+    dpop_bound: bool,
+    backchannel_logout_uri: Option<String>,
+    registration_digest: Option<Vec<u8>>,
+    last_used_at: Option<i64>,
 }
 
 impl TryFrom<ClientRow> for Client {
@@ -52,6 +57,9 @@ impl TryFrom<ClientRow> for Client {
             token_format: TABLE.parse("token_format", &row.token_format)?,
             audience: TABLE.parse_opt("audience", row.audience.as_deref())?,
             jwks: row.jwks,
+            id_token_algorithm: TABLE.parse("id_token_algorithm", &row.id_token_algorithm)?,
+            dpop_bound: row.dpop_bound,
+            backchannel_logout_uri: row.backchannel_logout_uri,
             origin: TABLE.parse("origin", &row.origin)?,
             created_at: time(row.created_at),
             suspended_at: time_opt(row.suspended_at),
@@ -99,6 +107,11 @@ pub fn insert(conn: &mut Conn, client: &Client) -> Result<(), StoreError> {
         suspended_at: None,
         deleted_at: None,
         version: 0,
+        id_token_algorithm: client.id_token_algorithm.as_str().to_owned(),
+        dpop_bound: client.dpop_bound,
+        backchannel_logout_uri: client.backchannel_logout_uri.clone(),
+        registration_digest: None,
+        last_used_at: None,
     };
     diesel::insert_into(clients::table).values(row).execute(conn)?;
     Ok(())

@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use keyway_core::Timestamp;
 use keyway_core::audience::Audience;
 use keyway_core::ids::{ClientId, FamilyId, GrantId, OwnerId, SessionId};
+use keyway_core::jwt::Thumbprint;
 use keyway_core::oauth::MAX_CODE_FAILURES;
 use keyway_core::oauth::pkce::Challenge;
 use keyway_core::scope::ScopeSet;
@@ -41,6 +42,12 @@ pub struct AuthorizationCode {
     pub nonce: Option<String>,
     /// When the user signed in.
     pub auth_time: Timestamp,
+    /// The browser session that the user signed in with (`sid`).
+    pub sid: Option<SessionId>,
+    /// How the user signed in: values of RFC 8176, with single spaces between.
+    pub amr: String,
+    /// The thumbprint of the key that what it gives is bound to (RFC 9449 §10).
+    pub bound_to: Option<Thumbprint>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Until when it works.
@@ -72,6 +79,9 @@ struct Row {
     failures: i64,
     consumed_at: Option<i64>,
     family_id: Option<String>,
+    sid: Option<String>,
+    amr: String,
+    jkt: Option<String>,
 }
 
 impl TryFrom<Row> for AuthorizationCode {
@@ -90,6 +100,9 @@ impl TryFrom<Row> for AuthorizationCode {
                 .map_err(|_| TABLE.inconsistent("code_challenge"))?,
             nonce: row.nonce,
             auth_time: time(row.auth_time),
+            sid: TABLE.parse_opt("sid", row.sid.as_deref())?,
+            amr: row.amr,
+            bound_to: TABLE.parse_opt("jkt", row.jkt.as_deref())?,
             created_at: time(row.created_at),
             expires_at: time(row.expires_at),
             failures: row.failures,
@@ -121,6 +134,9 @@ pub fn insert(conn: &mut Conn, code: &AuthorizationCode) -> Result<(), StoreErro
         failures: code.failures,
         consumed_at: micros_opt(code.consumed_at),
         family_id: text_opt(code.family.as_ref()),
+        sid: text_opt(code.sid.as_ref()),
+        amr: code.amr.clone(),
+        jkt: text_opt(code.bound_to.as_ref()),
     };
     diesel::insert_into(codes::table).values(row).execute(conn)?;
     Ok(())

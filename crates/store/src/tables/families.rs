@@ -8,6 +8,7 @@ use keyway_core::audience::Audience;
 use keyway_core::change::UnknownName;
 use keyway_core::facts::Ancestors;
 use keyway_core::ids::{ClientId, EntityId, FamilyId, GrantId, OwnerId, SessionId};
+use keyway_core::jwt::Thumbprint;
 use keyway_core::oauth::TokenFormat;
 use keyway_core::owner::Environment;
 use keyway_core::scope::ScopeSet;
@@ -152,6 +153,14 @@ pub struct Family {
     pub session: Option<SessionId>,
     /// From where it was last used.
     pub address: Option<IpAddr>,
+    /// When the user signed in, where a user did.
+    pub auth_time: Option<Timestamp>,
+    /// The browser session that the user signed in with (`sid`).
+    pub sid: Option<SessionId>,
+    /// How the user signed in: values of RFC 8176, with single spaces between.
+    pub amr: String,
+    /// The thumbprint of the key that its tokens are bound to (RFC 9449 §6).
+    pub bound_to: Option<Thumbprint>,
 }
 
 impl Family {
@@ -186,6 +195,10 @@ struct Row {
     ended_reason: Option<String>,
     session_id: Option<String>,
     address: Option<String>,
+    auth_time: Option<i64>,
+    sid: Option<String>,
+    amr: String,
+    jkt: Option<String>,
 }
 
 impl TryFrom<Row> for Family {
@@ -214,6 +227,10 @@ impl TryFrom<Row> for Family {
             ended_reason: TABLE.parse_opt("ended_reason", row.ended_reason.as_deref())?,
             session: TABLE.parse_opt("session_id", row.session_id.as_deref())?,
             address: TABLE.parse_opt("address", row.address.as_deref())?,
+            auth_time: time_opt(row.auth_time),
+            sid: TABLE.parse_opt("sid", row.sid.as_deref())?,
+            amr: row.amr,
+            bound_to: TABLE.parse_opt("jkt", row.jkt.as_deref())?,
         })
     }
 }
@@ -243,6 +260,10 @@ impl From<&Family> for Row {
             ended_reason: family.ended_reason.map(|reason| reason.as_str().to_owned()),
             session_id: text_opt(family.session.as_ref()),
             address: text_opt(family.address.as_ref()),
+            auth_time: micros_opt(family.auth_time),
+            sid: text_opt(family.sid.as_ref()),
+            amr: family.amr.clone(),
+            jkt: text_opt(family.bound_to.as_ref()),
         }
     }
 }

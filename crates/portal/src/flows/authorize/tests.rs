@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use keyway_core::audience::{Access, ScopeDefinition};
 use keyway_core::ids::ClientId;
+use keyway_core::jwt::Algorithm;
 use keyway_core::oauth::{AuthMethod, ClientKind, ClientOrigin, TokenFormat};
 use keyway_core::owner::{Owner, OwnerKind};
 use keyway_core::random::SeededRandom;
@@ -47,6 +48,9 @@ fn app() -> Client {
         token_format: TokenFormat::Opaque,
         audience: None,
         jwks: None,
+        id_token_algorithm: Algorithm::Rs256,
+        dpop_bound: false,
+        backchannel_logout_uri: None,
         origin: ClientOrigin::Manual,
         created_at: START,
         suspended_at: None,

@@ -2,6 +2,7 @@
 
 use keyway_core::audience::Catalogue;
 use keyway_core::ids::{ClientId, EntityId, OwnerId};
+use keyway_core::jwt::Algorithm;
 use keyway_core::oauth::{AuthMethod, Client, ClientKind, ClientOrigin, GrantType, TokenFormat};
 use keyway_core::owner::{Owner, OwnerKind};
 use keyway_core::scope::{Scope, ScopeSet};
@@ -73,6 +74,9 @@ fn command_line_client(act: &Act, scopes: ScopeSet) -> Client {
         token_format: TokenFormat::Jwt,
         audience: None,
         jwks: None,
+        id_token_algorithm: Algorithm::Rs256,
+        dpop_bound: false,
+        backchannel_logout_uri: None,
         origin: ClientOrigin::Builtin,
         created_at: act.now,
         suspended_at: None,

@@ -55,6 +55,8 @@ pub async fn run(store: &Store, issuance: &Issuance, act: &Act, asked: Asked) ->
         addresses: AddressList::default(),
         budgets,
         rate: None,
+        bound_to: None,
+        auth_time: None,
         lifetime: ACCESS_TOKEN_LIFETIME,
         not_after: None,
     };

@@ -152,6 +152,10 @@ fn family(client: &Client, code: &AuthorizationCode, act: &Act, random: &dyn Ran
         ended_reason: None,
         session: code.session,
         address: act.address,
+        auth_time: Some(code.auth_time),
+        sid: code.sid,
+        amr: code.amr.clone(),
+        bound_to: code.bound_to,
     }
 }
 

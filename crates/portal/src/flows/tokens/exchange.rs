@@ -92,6 +92,8 @@ fn find(
         addresses: key.addresses,
         budgets: key.budgets,
         rate: None,
+        bound_to: None,
+        auth_time: None,
         lifetime: ACCESS_TOKEN_LIFETIME,
         not_after: key.expires_at,
     };

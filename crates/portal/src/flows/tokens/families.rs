@@ -34,6 +34,8 @@ pub(super) fn terms(issuance: &Issuance, family: &Family, owner: &Owner, scopes:
         addresses: keyway_core::address::AddressList::default(),
         budgets: budgets(issuance, family, owner),
         rate: None,
+        bound_to: family.bound_to,
+        auth_time: family.auth_time,
         lifetime: family.access_lifetime,
         not_after: Some(family.expires_at),
     }

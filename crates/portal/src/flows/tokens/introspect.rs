@@ -5,7 +5,7 @@ use keyway_core::Timestamp;
 use keyway_core::change::Position;
 use keyway_core::credential::{Kind, Shape, Shapes};
 use keyway_core::facts::{Facts, Method, State};
-use keyway_core::jwt::{LEEWAY, VerificationKeys, verify};
+use keyway_core::jwt::{Confirmation, LEEWAY, VerificationKeys, verify};
 use keyway_core::oauth::{Client, ClientKind, GuardFacts, Introspection};
 use keyway_core::secret::PlainSecret;
 use keyway_store::tables::{families, refresh_tokens};
@@ -95,13 +95,14 @@ fn answer(
         active: true,
         scope: Some(facts.scopes.clone()),
         client_id: facts.client,
-        token_type: Some("Bearer".to_owned()),
+        token_type: Some(if facts.bound_to.is_some() { "DPoP" } else { "Bearer" }.to_owned()),
         exp: facts.expires_at.map(Timestamp::as_seconds),
         iat: Some((facts.not_before + LEEWAY).as_seconds()),
         sub: Some(facts.subject.to_string()),
         aud: facts.audiences.to_vec(),
         iss: Some(issuance.issuer.to_string()),
         jti: Some(facts.id),
+        cnf: facts.bound_to.map(|jkt| Confirmation { jkt }),
         reason: None,
         keyway: guard_facts(),
     }

@@ -8,7 +8,9 @@ use keyway_core::change::Position;
 use keyway_core::credential::{self, Brand, Kind};
 use keyway_core::facts::{Ancestors, Budgets, Facts, LimitDefaults, Method, State, Subject};
 use keyway_core::ids::{ClientId, FamilyId, GrantId, OwnerId, TokenId};
-use keyway_core::jwt::{AccessClaims, Descent, KeyError, MAX_ACCESS_TOKEN_LIFETIME, SigningKey};
+use keyway_core::jwt::{
+    AccessClaims, Confirmation, Descent, KeyError, MAX_ACCESS_TOKEN_LIFETIME, SigningKey, Thumbprint,
+};
 use keyway_core::oauth::TokenFormat;
 use keyway_core::owner::{Environment, Owner};
 use keyway_core::rate::Rate;
@@ -71,6 +73,10 @@ pub struct Terms {
     pub environment: Environment,
     /// From where it may be used.
     pub addresses: AddressList,
+    /// The key that it is bound to (RFC 9449).
+    pub bound_to: Option<Thumbprint>,
+    /// When the user signed in, where a user did.
+    pub auth_time: Option<Timestamp>,
     /// What it draws on.
     pub budgets: Budgets,
     /// The root's own limit, where it is not the setting's.
@@ -91,6 +97,7 @@ pub struct Issued {
     /// Until when it works.
     pub expires_at: Timestamp,
     expires_in: u64,
+    token_type: &'static str,
     scopes: ScopeSet,
     row: Option<AccessToken>,
 }
@@ -153,7 +160,9 @@ impl Issuance {
                 (plain, Some(row))
             }
         };
-        Ok(Issued { id, plain, expires_at, expires_in, scopes: terms.scopes.clone(), row })
+        let token_type = if terms.bound_to.is_some() { "DPoP" } else { "Bearer" };
+        let scopes = terms.scopes.clone();
+        Ok(Issued { id, plain, expires_at, expires_in, token_type, scopes, row })
     }
 
     fn sign(
@@ -180,6 +189,7 @@ impl Issuance {
             addresses: terms.addresses.clone(),
             ancestors: terms.ancestors.clone(),
             signing_key: None,
+            bound_to: terms.bound_to,
             budgets: terms.budgets,
         };
         let claims = AccessClaims {
@@ -191,7 +201,8 @@ impl Issuance {
             jti: id,
             client_id: terms.client,
             scope: terms.scopes.clone(),
-            auth_time: None,
+            auth_time: terms.auth_time.map(Timestamp::as_seconds),
+            cnf: terms.bound_to.map(|jkt| Confirmation { jkt }),
             keyway: Descent::of(&facts, ground.position),
         };
         key.sign(&claims).map(PlainSecret::new)
@@ -221,6 +232,7 @@ fn row(
         ancestors: terms.ancestors.clone(),
         rate: terms.rate,
         addresses: terms.addresses.clone(),
+        bound_to: terms.bound_to,
         position: ground.position,
         created_at: now,
         expires_at,
@@ -246,7 +258,7 @@ impl Issued {
     pub fn response(&self, refresh_token: Option<PlainSecret>) -> TokenResponse {
         TokenResponse {
             access_token: self.plain.clone(),
-            token_type: "Bearer",
+            token_type: self.token_type,
             expires_in: self.expires_in,
             refresh_token,
             scope: self.scopes.clone(),

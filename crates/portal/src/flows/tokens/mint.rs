@@ -144,6 +144,10 @@ pub async fn prepare(
         ended_reason: None,
         session: None,
         address: act.address,
+        auth_time: None,
+        sid: None,
+        amr: String::new(),
+        bound_to: None,
     };
     let terms = terms(issuance, &family, &ground.owner, order.scopes);
     let issued = issuance.issue(&ground, &terms, act.now, &*act.random).map_err(TokenError::from)?;

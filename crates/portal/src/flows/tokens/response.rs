@@ -17,7 +17,7 @@ pub struct TokenResponse {
     /// The access token.
     #[serde(serialize_with = "exposed")]
     pub access_token: PlainSecret,
-    /// `Bearer` (RFC 6750).
+    /// `Bearer` (RFC 6750), or `DPoP` (RFC 9449 §5).
     pub token_type: &'static str,
     /// How long it lives, in seconds.
     pub expires_in: u64,

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use keyway_core::facts::Facts;
 use keyway_core::ids::{ClientId, FamilyId, GrantId, OwnerId};
+use keyway_core::jwt::Algorithm;
 use keyway_core::jwt::{VerificationKeys, Verified, verify};
 use keyway_core::oauth::pkce::Challenge;
 use keyway_core::oauth::{
@@ -112,6 +113,9 @@ impl World {
             token_format: format,
             audience: is_guard.then(|| "http://localhost:8081".parse().unwrap()),
             jwks: None,
+            id_token_algorithm: Algorithm::Rs256,
+            dpop_bound: false,
+            backchannel_logout_uri: None,
             origin: ClientOrigin::Manual,
             created_at: self.now(),
             suspended_at: None,
@@ -156,6 +160,9 @@ impl World {
             challenge: Challenge::parse(CHALLENGE).unwrap(),
             nonce: None,
             auth_time: self.now(),
+            sid: None,
+            amr: "pwd".into(),
+            bound_to: None,
             created_at: self.now(),
             expires_at: self.now() + CODE_LIFETIME,
             failures: 0,
