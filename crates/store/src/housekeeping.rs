@@ -12,7 +12,7 @@ use crate::error::StoreError;
 use crate::feed;
 use crate::schema::{
     access_tokens, attempts, authorization_codes, families, mail_links, outbox, record_batches,
-    refresh_tokens, request_records, sessions, shown_secrets, usage_counts,
+    refresh_tokens, request_records, sessions, shown_secrets, spent_proofs, usage_counts,
 };
 use crate::store::Store;
 use crate::tables::settings;
@@ -72,12 +72,13 @@ pub struct LastRun {
 type Sweep = fn(&mut Conn, Timestamp, &Retention) -> Result<usize, StoreError>;
 
 /// What refers to a row goes before the row.
-const SWEEPS: [(&str, Sweep); 13] = [
+const SWEEPS: [(&str, Sweep); 14] = [
     ("sessions", |conn, now, _| sweep_sessions(conn, now)),
     ("attempts", sweep_attempts),
     ("mail_links", sweep_mail_links),
     ("outbox", sweep_outbox),
     ("shown_secrets", |conn, now, _| sweep_shown_secrets(conn, now)),
+    ("spent_proofs", |conn, now, _| sweep_spent_proofs(conn, now)),
     ("authorization_codes", sweep_codes),
     ("access_tokens", sweep_access_tokens),
     ("refresh_tokens", sweep_refresh_tokens),
@@ -173,6 +174,10 @@ fn sweep_shown_secrets(conn: &mut Conn, now: Timestamp) -> Result<usize, StoreEr
         id: String,
         shown_secrets::expires_at.le((now - Duration::days(1)).as_micros())
     )
+}
+
+fn sweep_spent_proofs(conn: &mut Conn, now: Timestamp) -> Result<usize, StoreError> {
+    delete_batch!(conn, spent_proofs, digest: Vec<u8>, spent_proofs::expires_at.le(now.as_micros()))
 }
 
 fn sweep_codes(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usize, StoreError> {

@@ -21,6 +21,7 @@ INSERT INTO outbox (id, recipient, subject, body_text, body_html, created_at, at
   VALUES ('m1', 'a@b', '', '', '', 0, 1, 0, 1), ('m2', 'a@b', '', '', '', 0, 1, 0, NULL);
 INSERT INTO shown_secrets (id, owner_id, session_id, target, sealed, created_at, expires_at)
   VALUES ('h1', 'o', 's', 'k', {x}01', 0, 0), ('h2', 'o', 's', 'k', {x}01', 0, {now});
+INSERT INTO spent_proofs (digest, expires_at) VALUES ({x}01', {now}), ({x}02', {now} + 1);
 INSERT INTO families (id, owner_id, client_id, kind, name, audience, scopes, environment, token_format,
   access_lifetime, has_refresh, ancestors, root, created_at, idle_expires_at, expires_at, ended_at)
   VALUES ('f1', 'o', 'c', 'oauth', '', '', '', 'live', 'opaque', 1, TRUE, '', 'f1', 0, {now} + 1, {now} + 1, 0),
@@ -62,6 +63,7 @@ async fn what_is_over_goes_and_what_is_not_stays() {
             ("mail_links", 1),
             ("outbox", 1),
             ("shown_secrets", 1),
+            ("spent_proofs", 1),
             ("authorization_codes", 1),
             ("access_tokens", 1),
             ("refresh_tokens", 1),

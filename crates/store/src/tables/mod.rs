@@ -26,6 +26,7 @@ pub mod sessions;
 pub mod settings;
 pub mod shown_secrets;
 pub mod signing_keys;
+pub mod spent_proofs;
 
 #[cfg(test)]
 mod tests;
