@@ -11,5 +11,6 @@
 mod api;
 mod commands;
 mod harness;
+mod oauth;
 mod pages;
 mod processes;

@@ -2,6 +2,7 @@
 
 pub mod actors;
 pub mod app;
+pub mod apps;
 pub mod browser;
 pub mod html;
 pub mod process;

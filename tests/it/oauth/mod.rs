@@ -1,0 +1,3 @@
+//! The authorization server, seen by its clients.
+
+mod races;
