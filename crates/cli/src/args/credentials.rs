@@ -71,7 +71,7 @@ pub struct KeyCreate {
 #[derive(Subcommand, Debug)]
 pub enum Client {
     /// Register a client; its secret is printed once.
-    Create(ClientCreate),
+    Create(Box<ClientCreate>),
     /// All clients.
     List,
     /// Delete a client; everything that it was given ends.
@@ -104,9 +104,24 @@ pub struct ClientCreate {
     /// What its access tokens look like.
     #[arg(long, value_enum, default_value_t = Format::Opaque)]
     pub token_format: Format,
-    /// How it proves itself.
+    /// How it proves itself; private_key_jwt needs --jwks.
     #[arg(long, value_enum, default_value_t = Method::ClientSecretBasic)]
     pub auth_method: Method,
+    /// Its public keys: a file with a JWK set.
+    #[arg(long, value_name = "FILE")]
+    pub jwks: Option<PathBuf>,
+    /// What its ID tokens are signed with.
+    #[arg(long, value_enum, default_value_t = IdTokenAlgorithm::Rs256)]
+    pub id_token_alg: IdTokenAlgorithm,
+    /// Its access tokens are always bound to a key of its own (DPoP).
+    #[arg(long)]
+    pub dpop_bound: bool,
+    /// Where it is told that a person signed out.
+    #[arg(long, value_name = "URI")]
+    pub backchannel_logout_uri: Option<String>,
+    /// Its home page, shown at consent.
+    #[arg(long, value_name = "URL")]
+    pub website: Option<String>,
     /// An API that verifies credentials over HTTP; needs --audience.
     #[arg(long, requires = "audience")]
     pub resource_server: bool,
@@ -139,6 +154,18 @@ pub enum Method {
     None,
     ClientSecretBasic,
     ClientSecretPost,
+    PrivateKeyJwt,
+}
+
+/// OpenID Connect Registration §2 `id_token_signed_response_alg`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum IdTokenAlgorithm {
+    #[value(name = "RS256")]
+    Rs256,
+    #[value(name = "ES256")]
+    Es256,
+    #[value(name = "EdDSA")]
+    EdDsa,
 }
 
 #[derive(Subcommand, Debug)]

@@ -3,14 +3,15 @@
 use anyhow::{Context, bail};
 use keyway_core::audience::Catalogue;
 use keyway_core::ids::ClientId;
-use keyway_core::oauth::{AuthMethod, ClientKind, GrantType, RedirectUri, TokenFormat};
+use keyway_core::jwt::Algorithm;
+use keyway_core::oauth::{AuthMethod, ClientKeys, ClientKind, GrantType, RedirectUri, TokenFormat};
 use keyway_core::scope::{Scope, ScopeSet};
-use keyway_portal::flows::clients::{self, NewClient};
+use keyway_portal::flows::clients::{self, NewClient, Profile};
 use keyway_store::tables::clients as rows;
 use serde::Serialize;
 
 use super::user;
-use crate::args::{self, Client, ClientCreate, Format, Method};
+use crate::args::{self, Client, ClientCreate, Format, IdTokenAlgorithm, Method};
 use crate::house::House;
 use crate::output::{Output, table};
 
@@ -23,7 +24,7 @@ const MAX_LIST: u32 = 1_000;
 /// When an input cannot be used or the flow refuses.
 pub async fn run(house: &House, which: Client, output: Output) -> anyhow::Result<()> {
     match which {
-        Client::Create(args) => create(house, args, output).await,
+        Client::Create(args) => create(house, *args, output).await,
         Client::List => list(house, output).await,
         Client::Delete { id } => delete(house, &id, output).await,
     }
@@ -65,6 +66,7 @@ fn read(
         Method::None => AuthMethod::None,
         Method::ClientSecretBasic => AuthMethod::ClientSecretBasic,
         Method::ClientSecretPost => AuthMethod::ClientSecretPost,
+        Method::PrivateKeyJwt => AuthMethod::PrivateKeyJwt,
     };
     let kind = match (args.resource_server, auth_method) {
         (true, _) => ClientKind::ResourceServer,
@@ -84,20 +86,36 @@ fn read(
         let uri = |text: &String| text.parse::<RedirectUri>().with_context(|| text.clone());
         list.iter().map(uri).collect::<anyhow::Result<Vec<_>>>()
     };
+    let jwks = args.jwks.as_ref().map(|file| {
+        let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        text.parse::<ClientKeys>().with_context(|| file.display().to_string())
+    });
     Ok(NewClient {
         owner,
         kind,
-        auth_method,
-        redirect_uris: uris(&args.redirect_uri)?,
-        post_logout_redirect_uris: uris(&args.post_logout_redirect_uri)?,
-        grant_types,
-        scopes,
-        token_format: match args.token_format {
-            Format::Opaque => TokenFormat::Opaque,
-            Format::Jwt => TokenFormat::Jwt,
-        },
         audience: args.audience.map(|a| a.parse()).transpose()?,
-        name: args.name,
+        registration: None,
+        profile: Profile {
+            name: args.name,
+            website: args.website,
+            auth_method,
+            jwks: jwks.transpose()?,
+            grant_types,
+            scopes,
+            redirect_uris: uris(&args.redirect_uri)?,
+            post_logout_redirect_uris: uris(&args.post_logout_redirect_uri)?,
+            backchannel_logout_uri: args.backchannel_logout_uri,
+            token_format: match args.token_format {
+                Format::Opaque => TokenFormat::Opaque,
+                Format::Jwt => TokenFormat::Jwt,
+            },
+            id_token_algorithm: match args.id_token_alg {
+                IdTokenAlgorithm::Rs256 => Algorithm::Rs256,
+                IdTokenAlgorithm::Es256 => Algorithm::Es256,
+                IdTokenAlgorithm::EdDsa => Algorithm::EdDsa,
+            },
+            dpop_bound: args.dpop_bound,
+        },
     })
 }
 

@@ -50,14 +50,19 @@ impl PublicKey {
     /// # Errors
     /// [`KeyError::Public`] if it is no key for that algorithm, or cannot be read.
     pub fn decoding(&self, algorithm: Algorithm) -> Result<DecodingKey, KeyError> {
+        self.verifying(algorithm.to_jsonwebtoken())
+    }
+
+    /// The same for what others sign with: RSA with PSS too.
+    ///
+    /// # Errors
+    /// As [`PublicKey::decoding`].
+    pub(crate) fn verifying(&self, algorithm: jsonwebtoken::Algorithm) -> Result<DecodingKey, KeyError> {
+        use jsonwebtoken::Algorithm as Alg;
         let key = match (algorithm, self) {
-            (Algorithm::Es256, Self::Ec { crv, x, y }) if crv == "P-256" => {
-                DecodingKey::from_ec_components(x, y)
-            }
-            (Algorithm::EdDsa, Self::Okp { crv, x }) if crv == "Ed25519" => {
-                DecodingKey::from_ed_components(x)
-            }
-            (Algorithm::Rs256, Self::Rsa { n, e }) if rsa_length_is_good(n) => {
+            (Alg::ES256, Self::Ec { crv, x, y }) if crv == "P-256" => DecodingKey::from_ec_components(x, y),
+            (Alg::EdDSA, Self::Okp { crv, x }) if crv == "Ed25519" => DecodingKey::from_ed_components(x),
+            (Alg::RS256 | Alg::PS256, Self::Rsa { n, e }) if rsa_length_is_good(n) => {
                 DecodingKey::from_rsa_components(n, e)
             }
             _ => return Err(KeyError::Public),

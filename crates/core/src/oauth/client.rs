@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
+use super::ClientKeys;
 use crate::audience::Audience;
 use crate::change::UnknownName;
 use crate::clock::Timestamp;
@@ -58,6 +59,13 @@ names! {
         ClientSecretPost = "client_secret_post",
         /// A signed assertion (RFC 7523).
         PrivateKeyJwt = "private_key_jwt",
+    }
+}
+
+impl AuthMethod {
+    /// Whether it takes a secret that both sides know.
+    pub const fn has_secret(self) -> bool {
+        matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost)
     }
 }
 
@@ -122,20 +130,24 @@ pub struct Client {
     pub token_format: TokenFormat,
     /// The API that a resource server is.
     pub audience: Option<Audience>,
-    /// Its public keys (private_key_jwt), a JWK set as JSON.
-    pub jwks: Option<String>,
+    /// Its public keys (private_key_jwt).
+    pub jwks: Option<ClientKeys>,
     /// What its ID tokens are signed with (`id_token_signed_response_alg`).
     pub id_token_algorithm: Algorithm,
     /// Whether its access tokens are always bound to a key (`dpop_bound_access_tokens`, RFC 9449 §5.2).
     pub dpop_bound: bool,
     /// Where it is told that a user signed out (OpenID Connect Back-Channel Logout §2.2).
     pub backchannel_logout_uri: Option<String>,
+    /// Its home page, shown at consent (`client_uri`, RFC 7591 §2).
+    pub website: Option<String>,
     /// Where it comes from.
     pub origin: ClientOrigin,
     /// When it was registered.
     pub created_at: Timestamp,
     /// Since when nothing of it works.
     pub suspended_at: Option<Timestamp>,
+    /// When it last authenticated, to the minute.
+    pub last_used_at: Option<Timestamp>,
 }
 
 impl Client {
@@ -195,6 +207,10 @@ impl RedirectUri {
             .ok()
             .map(|u| u.host_str().map_or_else(|| format!("{}:", u.scheme()), str::to_owned))
             .unwrap_or_default()
+    }
+    /// Whether it leads to the machine that the browser runs on.
+    pub fn is_loopback(&self) -> bool {
+        without_loopback_port(&self.0).is_some()
     }
     /// Whether `asked` is this URI: byte for byte (RFC 9700 §4.1.3), except that the port of a loopback address
     /// may be any (RFC 8252 §7.3).

@@ -1,15 +1,23 @@
 //! OAuth: clients and their rules, PKCE, errors. The states of codes, families and refresh tokens stand with the
 //! tables that keep them, because each of their transitions is one conditional UPDATE.
 
+mod assertion;
 mod client;
+mod client_keys;
 mod error;
 mod grant;
 mod introspection;
 pub mod pkce;
 
+pub use assertion::{
+    ASSERTION_TYPE, Assertion, AssertionError, MAX_ASSERTION_LIFETIME, claimed_client, verify_assertion,
+};
 pub use client::{
-    AuthMethod, Client, ClientKind, ClientOrigin, GrantType, InvalidRedirectUri, MAX_REDIRECT_URIS,
-    RedirectUri, TokenFormat,
+    AuthMethod, Client, ClientKind, ClientOrigin, GrantType, InvalidRedirectUri, MAX_REDIRECT_URI_LEN,
+    MAX_REDIRECT_URIS, RedirectUri, TokenFormat,
+};
+pub use client_keys::{
+    ASSERTION_ALGORITHMS, ClientKeys, InvalidClientKeys, MAX_CLIENT_KEYS, MAX_CLIENT_KEYS_LEN,
 };
 pub use error::{ErrorCode, OauthError};
 pub use grant::Grant;

@@ -1,33 +1,29 @@
 //! OAuth clients: registered, changed, given secrets, suspended and deleted.
 
 mod builtin;
+mod profile;
 mod secrets;
 
 pub use builtin::{builtin_owner, ensure_builtin};
+pub use profile::{MAX_NAME_LEN, Profile, reaches_beyond_reading};
 pub use secrets::{MAX_SECRETS, add_secret, revoke_secret};
 
-use keyway_core::audience::{Access, Catalogue};
+use keyway_core::audience::{Audience, Catalogue};
 use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::credential::Brand;
 use keyway_core::ids::{ClientId, OwnerId};
-use keyway_core::jwt::Algorithm;
-use keyway_core::oauth::{
-    AuthMethod, Client, ClientKind, ClientOrigin, GrantType, MAX_REDIRECT_URIS, RedirectUri, TokenFormat,
-};
-use keyway_core::scope::ScopeSet;
-use keyway_core::secret::PlainSecret;
-use keyway_store::tables::clients::ClientUpdate;
+use keyway_core::oauth::{Client, ClientKind, ClientOrigin};
+use keyway_core::secret::{PlainSecret, SecretDigest};
 use keyway_store::tables::families::{self, EndReason, EndedBy};
 use keyway_store::tables::{clients, grants, owners};
 use keyway_store::{StoreError, Tx};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use self::profile::state;
 use super::{Act, Deed};
 
 /// The most apps of an owner.
 pub const MAX_CLIENTS: u32 = 50;
-/// The longest name, in characters.
-pub const MAX_NAME_LEN: usize = 100;
 
 /// A client about to be registered.
 #[derive(Clone, Debug)]
@@ -36,35 +32,12 @@ pub struct NewClient {
     pub owner: OwnerId,
     /// What kind.
     pub kind: ClientKind,
-    /// Shown at consent.
-    pub name: String,
-    /// How it will authenticate.
-    pub auth_method: AuthMethod,
-    /// Where codes may be sent.
-    pub redirect_uris: Vec<RedirectUri>,
-    /// Where browsers may be sent after signing out.
-    pub post_logout_redirect_uris: Vec<RedirectUri>,
-    /// The grants that it may use.
-    pub grant_types: Vec<GrantType>,
-    /// The most that it may ask for.
-    pub scopes: ScopeSet,
-    /// What its access tokens look like.
-    pub token_format: TokenFormat,
     /// The API that a resource server is.
-    pub audience: Option<keyway_core::audience::Audience>,
-}
-
-/// What an owner changes of a client.
-#[derive(Clone, Debug)]
-pub struct ClientChange {
-    /// Shown at consent.
-    pub name: String,
-    /// Where codes may be sent.
-    pub redirect_uris: Vec<RedirectUri>,
-    /// The most that it may ask for.
-    pub scopes: ScopeSet,
-    /// What its access tokens look like.
-    pub token_format: TokenFormat,
+    pub audience: Option<Audience>,
+    /// Of the token that it manages its registration with (RFC 7592), if it registers itself.
+    pub registration: Option<SecretDigest>,
+    /// What is said of it.
+    pub profile: Profile,
 }
 
 /// Why a client is not registered or changed.
@@ -79,6 +52,18 @@ pub enum ClientError {
     /// A client for itself alone has redirect URIs all the same.
     #[error("redirect URIs are for the authorization_code grant")]
     NeedlessRedirectUris,
+    /// Over 20.
+    #[error("give at most 20 URIs for after signing out")]
+    PostLogoutRedirectUris,
+    /// Not where anybody could be told.
+    #[error("the back-channel logout URI has to be https, without fragment, of at most 512 characters")]
+    BackchannelLogoutUri,
+    /// Not a page.
+    #[error("the website has to be an http or https URL of at most 512 characters")]
+    Website,
+    /// Nothing to verify its assertions with.
+    #[error("private_key_jwt needs the app's public keys: a JWK set")]
+    NoKeys,
     /// There is no scope.
     #[error("choose at least one scope")]
     NoScopes,
@@ -105,7 +90,7 @@ pub enum ClientError {
     Store(#[from] StoreError),
 }
 
-/// Registers a client; a confidential one gets its first secret.
+/// Registers a client; one that authenticates with a secret gets its first.
 ///
 /// # Errors
 /// See [`ClientError`].
@@ -116,17 +101,19 @@ pub fn register(
     brand: &Brand,
     new: NewClient,
 ) -> Result<(Client, Option<PlainSecret>), ClientError> {
-    check_name(&new.name)?;
-    check_uris(&new.redirect_uris, new.grant_types.contains(&GrantType::AuthorizationCode))?;
-    check_shape(&new)?;
-    if new.kind == ClientKind::ResourceServer {
-        let audience =
-            new.audience.as_ref().ok_or(ClientError::Mismatch("a resource server has an audience"))?;
-        if catalogue.find(audience.as_str()).is_none() {
+    new.profile.check(new.kind, catalogue)?;
+    match (new.kind, &new.audience) {
+        (ClientKind::Public | ClientKind::Confidential, None) => {}
+        (ClientKind::Public | ClientKind::Confidential, Some(_)) => {
+            return Err(ClientError::Mismatch("only a resource server has an audience"));
+        }
+        (ClientKind::ResourceServer, None) => {
+            return Err(ClientError::Mismatch("a resource server has an audience"));
+        }
+        (ClientKind::ResourceServer, Some(audience)) if catalogue.find(audience.as_str()).is_none() => {
             return Err(ClientError::UnknownAudience(audience.to_string()));
         }
-    } else {
-        check_scopes(catalogue, &new.scopes)?;
+        (ClientKind::ResourceServer, Some(_)) => {}
     }
     // Registering counts rows: the owner's row is held, or two at once would both be the last that fits.
     owners::lock(tx.conn(), new.owner)?;
@@ -134,36 +121,37 @@ pub fn register(
     if new.owner != builtin_owner() && taken.len() >= MAX_CLIENTS as usize {
         return Err(ClientError::TooMany);
     }
+    let profile = new.profile;
     let client = Client {
         id: ClientId::new(act.now, &*act.random),
         owner: new.owner,
         kind: new.kind,
-        name: new.name.trim().to_owned(),
-        auth_method: new.auth_method,
-        redirect_uris: new.redirect_uris,
-        post_logout_redirect_uris: new.post_logout_redirect_uris,
-        grant_types: new.grant_types,
-        scopes: new.scopes,
-        token_format: new.token_format,
+        name: profile.name.trim().to_owned(),
+        website: profile.website,
+        auth_method: profile.auth_method,
+        jwks: profile.jwks,
+        grant_types: profile.grant_types,
+        scopes: profile.scopes,
+        redirect_uris: profile.redirect_uris,
+        post_logout_redirect_uris: profile.post_logout_redirect_uris,
+        backchannel_logout_uri: profile.backchannel_logout_uri,
+        token_format: profile.token_format,
+        id_token_algorithm: profile.id_token_algorithm,
+        dpop_bound: profile.dpop_bound,
         audience: new.audience,
-        jwks: None,
-        id_token_algorithm: Algorithm::Rs256,
-        dpop_bound: false,
-        backchannel_logout_uri: None,
-        origin: ClientOrigin::Manual,
+        origin: if new.registration.is_some() { ClientOrigin::Dynamic } else { ClientOrigin::Manual },
         created_at: act.now,
         suspended_at: None,
+        last_used_at: None,
     };
-    clients::insert(tx.conn(), &client)?;
+    clients::insert(tx.conn(), &client, new.registration)?;
     act.audit(
         tx,
         Deed::new(Some(client.owner), "app.registered", "client", client.id).after(state(&client)),
     )?;
-    let secret = match client.auth_method {
-        AuthMethod::None | AuthMethod::PrivateKeyJwt => None,
-        AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {
-            Some(secrets::insert(tx, act, brand, &client)?)
-        }
+    let secret = match client.auth_method.has_secret() {
+        true => Some(secrets::insert(tx, act, brand, &client)?),
+        false => None,
     };
     Ok((client, secret))
 }
@@ -178,28 +166,14 @@ pub fn edit(
     catalogue: &Catalogue,
     owner: OwnerId,
     id: ClientId,
-    change: &ClientChange,
+    profile: Profile,
 ) -> Result<Client, ClientError> {
     let before = find_own(tx, owner, id)?;
-    check_name(&change.name)?;
-    check_uris(&change.redirect_uris, before.may_use(GrantType::AuthorizationCode))?;
-    check_scopes(catalogue, &change.scopes)?;
-    let update = ClientUpdate {
-        name: change.name.trim(),
-        redirect_uris: &change.redirect_uris,
-        scopes: &change.scopes,
-        token_format: change.token_format,
-    };
-    if !clients::update(tx.conn(), id, &update)? {
+    profile.check(before.kind, catalogue)?;
+    let after = profile.applied_to(&before);
+    if !clients::update(tx.conn(), &after)? {
         return Err(ClientError::NotFound);
     }
-    let after = Client {
-        name: update.name.to_owned(),
-        redirect_uris: change.redirect_uris.clone(),
-        scopes: change.scopes.clone(),
-        token_format: change.token_format,
-        ..before.clone()
-    };
     if !after.scopes.contains_all(&before.scopes) {
         tx.publish(NewChange::ended(EntityKind::Client, id, act.now));
     }
@@ -268,79 +242,6 @@ fn find_own(tx: &mut Tx<'_>, owner: OwnerId, id: ClientId) -> Result<Client, Cli
     clients::find(tx.conn(), id)?
         .filter(|client| client.owner == owner && !client.is_builtin())
         .ok_or(ClientError::NotFound)
-}
-
-fn check_name(name: &str) -> Result<(), ClientError> {
-    let count = name.trim().chars().count();
-    let good = (1..=MAX_NAME_LEN).contains(&count) && !name.chars().any(char::is_control);
-    if good { Ok(()) } else { Err(ClientError::Name) }
-}
-
-fn check_uris(uris: &[RedirectUri], has_code_grant: bool) -> Result<(), ClientError> {
-    match (uris.len(), has_code_grant) {
-        (0, false) => Ok(()),
-        (_, false) => Err(ClientError::NeedlessRedirectUris),
-        (1..=MAX_REDIRECT_URIS, true) => Ok(()),
-        (_, true) => Err(ClientError::RedirectUris),
-    }
-}
-
-fn check_scopes(catalogue: &Catalogue, scopes: &ScopeSet) -> Result<(), ClientError> {
-    if scopes.is_empty() {
-        return Err(ClientError::NoScopes);
-    }
-    let known = |name: &str| catalogue.apis().iter().any(|api| api.scope(name).is_some());
-    match scopes.iter().find(|scope| !known(scope.as_str())) {
-        Some(unknown) => Err(ClientError::UnknownScope(unknown.to_string())),
-        None => Ok(()),
-    }
-}
-
-fn check_shape(new: &NewClient) -> Result<(), ClientError> {
-    let has_secret = matches!(new.auth_method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost);
-    let uses = |grant| new.grant_types.contains(&grant);
-    let wrong = match new.kind {
-        _ if new.auth_method == AuthMethod::PrivateKeyJwt => "private_key_jwt is not supported",
-        ClientKind::Public if has_secret => "a public client keeps no secret",
-        ClientKind::Public if uses(GrantType::ClientCredentials) => {
-            "client_credentials needs a client that can keep a secret"
-        }
-        ClientKind::Confidential | ClientKind::ResourceServer if !has_secret => {
-            "a confidential client authenticates with a secret"
-        }
-        ClientKind::ResourceServer if !new.grant_types.is_empty() || !new.scopes.is_empty() => {
-            "a resource server asks for no tokens"
-        }
-        ClientKind::Public | ClientKind::Confidential if new.audience.is_some() => {
-            "only a resource server has an audience"
-        }
-        ClientKind::Public | ClientKind::Confidential if new.grant_types.is_empty() => {
-            "choose at least one grant"
-        }
-        _ if uses(GrantType::RefreshToken) && !uses(GrantType::AuthorizationCode) => {
-            "refresh_token goes with authorization_code"
-        }
-        _ => return Ok(()),
-    };
-    Err(ClientError::Mismatch(wrong))
-}
-
-/// Whether `scopes` let an app change or administer anything: then its owner is asked to sign in afresh.
-pub fn reaches_beyond_reading(catalogue: &Catalogue, scopes: &ScopeSet) -> bool {
-    let mut definitions = catalogue.apis().iter().flat_map(|api| &api.scopes);
-    definitions.any(|d| d.access > Access::Read && scopes.contains(&d.name))
-}
-
-fn state(client: &Client) -> Value {
-    json!({
-        "name": client.name,
-        "kind": client.kind.as_str(),
-        "redirect_uris": client.redirect_uris,
-        "grant_types": client.grant_types,
-        "scopes": client.scopes,
-        "token_format": client.token_format.as_str(),
-        "audience": client.audience,
-    })
 }
 
 #[cfg(test)]

@@ -4,25 +4,45 @@ use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use keyway_core::Duration;
 use keyway_core::ids::{ClientId, ClientSecretId};
-use keyway_core::oauth::{AuthMethod, Client, ErrorCode, OauthError};
+use keyway_core::oauth::{
+    ASSERTION_TYPE, Assertion, AuthMethod, Client, ErrorCode, OauthError, claimed_client, verify_assertion,
+};
 use keyway_core::secret::PlainSecret;
+use keyway_core::{Duration, Timestamp};
 use keyway_store::StoreError;
-use keyway_store::tables::{client_secrets, clients};
+use keyway_store::tables::client_secrets::{self, ClientSecret};
+use keyway_store::tables::clients;
+use keyway_store::tables::spent_proofs::{self, Proof, ProofKind};
 
 use super::error::EndpointError;
 use super::params::Params;
 use crate::state::Portal;
 
-/// How exactly the last use of a secret is remembered.
+/// How exactly the last use of a client or secret is remembered.
 const TOUCH_AFTER: Duration = Duration::minutes(1);
 
 /// What a request presents.
 struct Presented {
     client: String,
-    secret: Option<PlainSecret>,
-    method: AuthMethod,
+    evidence: Evidence,
+}
+
+enum Evidence {
+    /// Nothing: a public client.
+    None,
+    Secret(PlainSecret, AuthMethod),
+    Assertion(String),
+}
+
+impl Evidence {
+    const fn method(&self) -> AuthMethod {
+        match self {
+            Self::None => AuthMethod::None,
+            Self::Secret(_, method) => *method,
+            Self::Assertion(_) => AuthMethod::PrivateKeyJwt,
+        }
+    }
 }
 
 /// The client that sent `request`, authenticated.
@@ -36,8 +56,6 @@ pub async fn authenticate(
     params: &Params,
 ) -> Result<Client, EndpointError> {
     let presented = presented(request, params)?;
-    // One answer for every way of not being the client: which of them it was is nobody's business.
-    let refused = || OauthError::new(ErrorCode::InvalidClient, "client authentication failed");
     let id: ClientId = presented.client.parse().map_err(|_| refused())?;
     let now = portal.clock.now();
     let (client, secrets) = portal
@@ -48,28 +66,87 @@ pub async fn authenticate(
             Ok::<_, StoreError>((client, secrets))
         })
         .await?;
-    let digest = presented.secret.as_ref().map(PlainSecret::digest);
-    let used = secrets.iter().find(|secret| digest.is_some_and(|digest| digest == secret.digest));
-    let client = client.filter(|c| c.suspended_at.is_none() && c.auth_method == presented.method);
-    let proven = match presented.method {
-        AuthMethod::None => true,
-        AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => used.is_some(),
-        AuthMethod::PrivateKeyJwt => false,
+    let digest = match &presented.evidence {
+        Evidence::Secret(secret, _) => Some(secret.digest()),
+        Evidence::None | Evidence::Assertion(_) => None,
     };
-    let client = client.filter(|_| proven).ok_or_else(refused)?;
-    if let Some(secret) = used.filter(|s| s.last_used_at.is_none_or(|at| now.since(at) > TOUCH_AFTER)) {
-        touch(portal, secret.id).await;
+    let used = secrets.iter().find(|secret| digest.is_some_and(|digest| digest == secret.digest));
+    let method = presented.evidence.method();
+    let client =
+        client.filter(|c| c.suspended_at.is_none() && c.auth_method == method).ok_or_else(refused)?;
+    match &presented.evidence {
+        Evidence::None => {}
+        Evidence::Secret(..) => {
+            used.ok_or_else(refused)?;
+        }
+        Evidence::Assertion(assertion) => {
+            let proven = verified(portal, request, &client, assertion, now)?;
+            spend(portal, &client, proven).await?;
+        }
     }
+    touch(portal, &client, used, now).await;
     Ok(client)
 }
 
-/// When a secret was last used is worth knowing, but no reason to refuse.
-async fn touch(portal: &Portal, id: ClientSecretId) {
-    let now = portal.clock.now();
-    let touched: Result<(), StoreError> =
-        portal.store.write(move |tx| client_secrets::touch(tx.conn(), id, now)).await;
+/// One answer for every way of not being the client: which of them it was is nobody's business.
+fn refused() -> OauthError {
+    OauthError::new(ErrorCode::InvalidClient, "client authentication failed")
+}
+
+/// Checks an assertion (RFC 7523 §3), except that it may have been used before.
+fn verified(
+    portal: &Portal,
+    request: &HttpRequest,
+    client: &Client,
+    assertion: &str,
+    now: Timestamp,
+) -> Result<Assertion, OauthError> {
+    let issuer = portal.settings.public_url.as_str();
+    let (token, here) = (format!("{issuer}/oauth/token"), format!("{issuer}{}", request.path()));
+    let keys = client.jwks.as_ref().ok_or_else(refused)?;
+    verify_assertion(assertion, keys, &client.id.to_string(), &[issuer, &token, &here], now)
+        .map_err(|error| OauthError::new(ErrorCode::InvalidClient, error.to_string()))
+}
+
+/// Each assertion works once (RFC 7523 §3, point 7).
+async fn spend(portal: &Portal, client: &Client, assertion: Assertion) -> Result<(), EndpointError> {
+    let maker = client.id.to_string();
+    let write = portal.store.write(move |tx| {
+        let proof = Proof {
+            kind: ProofKind::Assertion,
+            maker: &maker,
+            jti: &assertion.jti,
+            expires_at: assertion.expires_at,
+        };
+        spent_proofs::spend(tx.conn(), &proof)
+    });
+    let unused: Result<bool, StoreError> = write.await;
+    if unused? {
+        return Ok(());
+    }
+    Err(EndpointError::oauth(ErrorCode::InvalidClient, "the client assertion was used before"))
+}
+
+/// When a client and its secret were last used is worth knowing, but no reason to refuse.
+async fn touch(portal: &Portal, client: &Client, secret: Option<&ClientSecret>, now: Timestamp) {
+    let long_ago = |at: Option<Timestamp>| at.is_none_or(|at| now.since(at) > TOUCH_AFTER);
+    let secret: Option<ClientSecretId> = secret.filter(|s| long_ago(s.last_used_at)).map(|s| s.id);
+    let id = client.id;
+    let is_due = long_ago(client.last_used_at);
+    if secret.is_none() && !is_due {
+        return;
+    }
+    let touched: Result<(), StoreError> = portal
+        .store
+        .write(move |tx| {
+            if is_due {
+                clients::touch(tx.conn(), id, now)?;
+            }
+            secret.map_or(Ok(()), |secret| client_secrets::touch(tx.conn(), secret, now))
+        })
+        .await;
     if let Err(error) = touched {
-        tracing::warn!(%error, "the use of a client secret was not remembered");
+        tracing::warn!(%error, "the use of a client was not remembered");
     }
 }
 
@@ -80,27 +157,46 @@ fn presented(request: &HttpRequest, params: &Params) -> Result<Presented, OauthE
     if headers.next().is_some() {
         return Err(invalid("more than one Authorization header"));
     }
-    if params.get("client_assertion").is_some() || params.get("client_assertion_type").is_some() {
-        return Err(OauthError::new(ErrorCode::InvalidClient, "client assertions are not supported"));
-    }
     let (named, secret) = (params.get("client_id"), params.get("client_secret"));
+    let asserted = params.get("client_assertion").is_some() || params.get("client_assertion_type").is_some();
+    let ways = [header.is_some(), secret.is_some(), asserted];
+    if ways.into_iter().filter(|way| *way).count() > 1 {
+        return Err(invalid("the client authenticates in more than one way"));
+    }
+    if asserted {
+        return by_assertion(params, named);
+    }
     let Some(header) = header else {
         let client = named.ok_or_else(|| {
             OauthError::new(ErrorCode::InvalidClient, "authenticate with HTTP Basic, or name the client_id")
         })?;
-        let method = if secret.is_some() { AuthMethod::ClientSecretPost } else { AuthMethod::None };
-        return Ok(Presented { client: client.to_owned(), secret: secret.map(PlainSecret::new), method });
+        let evidence = secret.map_or(Evidence::None, |secret| {
+            Evidence::Secret(PlainSecret::new(secret), AuthMethod::ClientSecretPost)
+        });
+        return Ok(Presented { client: client.to_owned(), evidence });
     };
-    if secret.is_some() {
-        return Err(invalid("the client authenticates in more than one way"));
-    }
     let malformed =
         || OauthError::new(ErrorCode::InvalidClient, "the Authorization header is not HTTP Basic");
     let (client, secret) = header.to_str().ok().and_then(basic).ok_or_else(malformed)?;
     if named.is_some_and(|named| named != client) {
         return Err(invalid("client_id and the Authorization header name different clients"));
     }
-    Ok(Presented { client, secret: Some(secret), method: AuthMethod::ClientSecretBasic })
+    Ok(Presented { client, evidence: Evidence::Secret(secret, AuthMethod::ClientSecretBasic) })
+}
+
+/// RFC 7521 §4.2: the assertion names the client; `client_id` may name it as well.
+fn by_assertion(params: &Params, named: Option<&str>) -> Result<Presented, OauthError> {
+    let assertion = params.require("client_assertion")?;
+    if params.require("client_assertion_type")? != ASSERTION_TYPE {
+        let text = format!("client_assertion_type has to be {ASSERTION_TYPE}");
+        return Err(OauthError::new(ErrorCode::InvalidClient, text));
+    }
+    let client = claimed_client(assertion).ok_or_else(refused)?;
+    if named.is_some_and(|named| named != client) {
+        let text = "client_id and the client assertion name different clients";
+        return Err(OauthError::new(ErrorCode::InvalidRequest, text));
+    }
+    Ok(Presented { client, evidence: Evidence::Assertion(assertion.to_owned()) })
 }
 
 /// The credentials of HTTP Basic, each of them form-encoded before (RFC 6749 §2.3.1).
@@ -136,20 +232,50 @@ mod tests {
         TestRequest::post().insert_header((AUTHORIZATION, format!("Basic {}", STANDARD.encode(text))))
     }
 
+    fn secret(presented: &Presented) -> (&str, AuthMethod) {
+        match &presented.evidence {
+            Evidence::Secret(secret, method) => (secret.expose(), *method),
+            Evidence::None | Evidence::Assertion(_) => panic!("no secret"),
+        }
+    }
+
     #[test]
-    fn basic_credentials_are_form_decoded() {
+    fn basic_credentials_are_form_decoded_where_they_need_it() {
         let seen = asked(basic_of("a%3Ab:s%2Bc+d"), "").unwrap();
         assert_eq!(seen.client, "a:b");
-        assert_eq!(seen.secret.unwrap().expose(), "s+c d");
-        assert_eq!(seen.method, AuthMethod::ClientSecretBasic);
+        assert_eq!(secret(&seen), ("s+c d", AuthMethod::ClientSecretBasic));
+        let seen = asked(basic_of("01a2-0c:keyway_cs_aB0=&~"), "").unwrap();
+        assert_eq!(seen.client, "01a2-0c");
+        assert_eq!(secret(&seen).0, "keyway_cs_aB0=&~");
     }
 
     #[test]
     fn two_ways_at_once_are_refused() {
-        let error = asked(basic_of("a:b"), "client_id=a&client_secret=b").err().unwrap();
+        let kind = "client_assertion_type=x";
+        for body in ["client_id=a&client_secret=b", "client_id=c", "client_assertion=x", kind] {
+            let error = asked(basic_of("a:b"), body).err().unwrap();
+            assert_eq!(error.code, ErrorCode::InvalidRequest, "{body}");
+        }
+        let error = asked(TestRequest::post(), "client_secret=b&client_assertion=x").err().unwrap();
         assert_eq!(error.code, ErrorCode::InvalidRequest);
-        let error = asked(basic_of("a:b"), "client_id=c").err().unwrap();
-        assert_eq!(error.code, ErrorCode::InvalidRequest);
+    }
+
+    #[test]
+    fn an_assertion_names_its_client() {
+        let assertion = "e30.eyJzdWIiOiJhIn0.x";
+        let body = |kind: &str, more: &str| {
+            let kind: String = url::form_urlencoded::byte_serialize(kind.as_bytes()).collect();
+            format!("client_assertion={assertion}&client_assertion_type={kind}{more}")
+        };
+        for more in ["", "&client_id=a"] {
+            let seen = asked(TestRequest::post(), &body(ASSERTION_TYPE, more)).unwrap();
+            assert_eq!((seen.client.as_str(), seen.evidence.method()), ("a", AuthMethod::PrivateKeyJwt));
+        }
+        let refused = |body: &str| asked(TestRequest::post(), body).err().unwrap().code;
+        assert_eq!(refused(&body(ASSERTION_TYPE, "&client_id=b")), ErrorCode::InvalidRequest);
+        assert_eq!(refused(&body("saml", "")), ErrorCode::InvalidClient);
+        assert_eq!(refused(&format!("client_assertion={assertion}")), ErrorCode::InvalidRequest);
+        assert_eq!(refused("client_assertion_type=x&client_id=a"), ErrorCode::InvalidRequest);
     }
 
     #[test]
@@ -163,8 +289,9 @@ mod tests {
 
     #[test]
     fn a_body_with_a_secret_is_the_post_method_and_without_it_is_none() {
-        assert_eq!(asked(TestRequest::post(), "client_id=a").unwrap().method, AuthMethod::None);
+        let seen = asked(TestRequest::post(), "client_id=a").unwrap();
+        assert_eq!(seen.evidence.method(), AuthMethod::None);
         let seen = asked(TestRequest::post(), "client_id=a&client_secret=b").unwrap();
-        assert_eq!(seen.method, AuthMethod::ClientSecretPost);
+        assert_eq!(secret(&seen), ("b", AuthMethod::ClientSecretPost));
     }
 }

@@ -2,7 +2,7 @@
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
-use keyway_core::oauth::{AuthMethod, GrantType};
+use keyway_core::oauth::{ASSERTION_ALGORITHMS, AuthMethod, GrantType};
 use serde::Serialize;
 
 use crate::state::Portal;
@@ -15,14 +15,18 @@ const GRANTS: [&str; 4] = [
     GrantType::TokenExchange.as_str(),
 ];
 /// How clients authenticate.
-const AUTH: [&str; 3] = [
+const AUTH: [&str; 4] = [
     AuthMethod::None.as_str(),
     AuthMethod::ClientSecretBasic.as_str(),
     AuthMethod::ClientSecretPost.as_str(),
+    AuthMethod::PrivateKeyJwt.as_str(),
 ];
 /// Introspection is for clients that prove who they are.
-const SECRET_AUTH: [&str; 2] =
-    [AuthMethod::ClientSecretBasic.as_str(), AuthMethod::ClientSecretPost.as_str()];
+const PROVING_AUTH: [&str; 3] = [
+    AuthMethod::ClientSecretBasic.as_str(),
+    AuthMethod::ClientSecretPost.as_str(),
+    AuthMethod::PrivateKeyJwt.as_str(),
+];
 
 #[derive(Serialize)]
 struct Metadata<'m> {
@@ -34,11 +38,14 @@ struct Metadata<'m> {
     response_types_supported: [&'static str; 1],
     response_modes_supported: [&'static str; 1],
     grant_types_supported: [&'static str; 4],
-    token_endpoint_auth_methods_supported: [&'static str; 3],
+    token_endpoint_auth_methods_supported: [&'static str; 4],
+    token_endpoint_auth_signing_alg_values_supported: [&'static str; 4],
     revocation_endpoint: String,
-    revocation_endpoint_auth_methods_supported: [&'static str; 3],
+    revocation_endpoint_auth_methods_supported: [&'static str; 4],
+    revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 4],
     introspection_endpoint: String,
-    introspection_endpoint_auth_methods_supported: [&'static str; 2],
+    introspection_endpoint_auth_methods_supported: [&'static str; 3],
+    introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 4],
     code_challenge_methods_supported: [&'static str; 1],
     authorization_response_iss_parameter_supported: bool,
 }
@@ -62,10 +69,13 @@ pub async fn metadata(portal: web::Data<Portal>) -> HttpResponse {
         response_modes_supported: ["query"],
         grant_types_supported: GRANTS,
         token_endpoint_auth_methods_supported: AUTH,
+        token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
         revocation_endpoint: at("/oauth/revoke"),
         revocation_endpoint_auth_methods_supported: AUTH,
+        revocation_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
         introspection_endpoint: at("/oauth/introspect"),
-        introspection_endpoint_auth_methods_supported: SECRET_AUTH,
+        introspection_endpoint_auth_methods_supported: PROVING_AUTH,
+        introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
         code_challenge_methods_supported: ["S256"],
         authorization_response_iss_parameter_supported: true,
     })

@@ -1,5 +1,7 @@
 //! The endpoints over HTTP, as clients meet them.
 
+mod assertions;
+
 use actix_web::http::Method;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::test::TestRequest;

@@ -3,13 +3,13 @@
 use diesel::prelude::*;
 use keyway_core::Timestamp;
 use keyway_core::ids::{ClientId, OwnerId};
-use keyway_core::oauth::{Client, GrantType, RedirectUri, TokenFormat};
-use keyway_core::scope::ScopeSet;
+use keyway_core::oauth::{Client, GrantType, RedirectUri};
+use keyway_core::secret::SecretDigest;
 
 use crate::conn::Conn;
 use crate::error::StoreError;
 use crate::schema::clients;
-use crate::types::{Table, text_list, text_opt, time, time_opt};
+use crate::types::{Table, micros_opt, text_list, text_opt, time, time_opt};
 
 const TABLE: Table = Table("clients");
 
@@ -56,13 +56,15 @@ impl TryFrom<ClientRow> for Client {
             scopes: TABLE.parse("scopes", &row.scopes)?,
             token_format: TABLE.parse("token_format", &row.token_format)?,
             audience: TABLE.parse_opt("audience", row.audience.as_deref())?,
-            jwks: row.jwks,
+            jwks: TABLE.parse_opt("jwks", row.jwks.as_deref())?,
             id_token_algorithm: TABLE.parse("id_token_algorithm", &row.id_token_algorithm)?,
             dpop_bound: row.dpop_bound,
             backchannel_logout_uri: row.backchannel_logout_uri,
+            website: row.website,
             origin: TABLE.parse("origin", &row.origin)?,
             created_at: time(row.created_at),
             suspended_at: time_opt(row.suspended_at),
+            last_used_at: time_opt(row.last_used_at),
         })
     }
 }
@@ -83,11 +85,15 @@ fn grant_types_text(grants: &[GrantType]) -> String {
     text_list(names)
 }
 
-/// Keeps a new client.
+/// Keeps a new client; `registration` is the digest of its registration access token (RFC 7592).
 ///
 /// # Errors
 /// [`StoreError::Conflict`] if the id is taken.
-pub fn insert(conn: &mut Conn, client: &Client) -> Result<(), StoreError> {
+pub fn insert(
+    conn: &mut Conn,
+    client: &Client,
+    registration: Option<SecretDigest>,
+) -> Result<(), StoreError> {
     let row = ClientRow {
         id: client.id.entity().to_string(),
         owner_id: client.owner.to_string(),
@@ -100,18 +106,18 @@ pub fn insert(conn: &mut Conn, client: &Client) -> Result<(), StoreError> {
         scopes: client.scopes.to_string(),
         token_format: client.token_format.as_str().to_owned(),
         audience: text_opt(client.audience.as_ref()),
-        jwks: client.jwks.clone(),
+        jwks: text_opt(client.jwks.as_ref()),
         origin: client.origin.as_str().to_owned(),
-        website: None,
+        website: client.website.clone(),
         created_at: client.created_at.as_micros(),
-        suspended_at: None,
+        suspended_at: micros_opt(client.suspended_at),
         deleted_at: None,
         version: 0,
         id_token_algorithm: client.id_token_algorithm.as_str().to_owned(),
         dpop_bound: client.dpop_bound,
         backchannel_logout_uri: client.backchannel_logout_uri.clone(),
-        registration_digest: None,
-        last_used_at: None,
+        registration_digest: registration.map(|digest| digest.as_bytes().to_vec()),
+        last_used_at: micros_opt(client.last_used_at),
     };
     diesel::insert_into(clients::table).values(row).execute(conn)?;
     Ok(())
@@ -163,35 +169,43 @@ pub fn list(conn: &mut Conn, limit: u32) -> Result<Vec<Client>, StoreError> {
         .collect()
 }
 
-/// What an owner may change of a client afterwards.
-#[derive(Clone, Debug)]
-pub struct ClientUpdate<'u> {
-    /// Shown at consent.
-    pub name: &'u str,
-    /// Where codes may be sent.
-    pub redirect_uris: &'u [RedirectUri],
-    /// The most that it may ask for.
-    pub scopes: &'u ScopeSet,
-    /// What its access tokens look like.
-    pub token_format: TokenFormat,
-}
-
-/// Changes a client; `false` if it was deleted meanwhile.
+/// Writes what may change of a client; `false` if it was deleted meanwhile. Owner, origin, audience and times stay.
 ///
 /// # Errors
 /// When the database cannot answer.
-pub fn update(conn: &mut Conn, id: ClientId, change: &ClientUpdate<'_>) -> Result<bool, StoreError> {
+pub fn update(conn: &mut Conn, client: &Client) -> Result<bool, StoreError> {
     let rows = diesel::update(clients::table)
-        .filter(clients::id.eq(id.entity().to_string()).and(clients::deleted_at.is_null()))
+        .filter(clients::id.eq(client.id.entity().to_string()).and(clients::deleted_at.is_null()))
         .set((
-            clients::name.eq(change.name),
-            clients::redirect_uris.eq(uris_json(change.redirect_uris)),
-            clients::scopes.eq(change.scopes.to_string()),
-            clients::token_format.eq(change.token_format.as_str()),
+            clients::kind.eq(client.kind.as_str()),
+            clients::name.eq(&client.name),
+            clients::auth_method.eq(client.auth_method.as_str()),
+            clients::redirect_uris.eq(uris_json(&client.redirect_uris)),
+            clients::post_logout_redirect_uris.eq(uris_json(&client.post_logout_redirect_uris)),
+            clients::grant_types.eq(grant_types_text(&client.grant_types)),
+            clients::scopes.eq(client.scopes.to_string()),
+            clients::token_format.eq(client.token_format.as_str()),
+            clients::jwks.eq(text_opt(client.jwks.as_ref())),
+            clients::website.eq(&client.website),
+            clients::id_token_algorithm.eq(client.id_token_algorithm.as_str()),
+            clients::dpop_bound.eq(client.dpop_bound),
+            clients::backchannel_logout_uri.eq(&client.backchannel_logout_uri),
             clients::version.eq(clients::version + 1),
         ))
         .execute(conn)?;
     Ok(rows == 1)
+}
+
+/// Remembers that a client authenticated.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn touch(conn: &mut Conn, id: ClientId, now: Timestamp) -> Result<(), StoreError> {
+    diesel::update(clients::table)
+        .filter(clients::id.eq(id.entity().to_string()))
+        .set(clients::last_used_at.eq(now.as_micros()))
+        .execute(conn)?;
+    Ok(())
 }
 
 /// Holds the client's row until the transaction ends, for rules over several rows; `false` if it was deleted.

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use keyway_core::audience::Catalogue;
 use keyway_core::change::{EntityKind, FeedPage, FeedSnapshot, NewChange};
 use keyway_core::ids::{BatchId, EntityId, OwnerId, RequestId};
-use keyway_core::oauth::{AuthMethod, GrantType, TokenFormat};
+use keyway_core::oauth::GrantType;
 use keyway_core::owner::{Environment, Owner, OwnerKind};
 use keyway_core::record::{Count, LastUse, Outcome, Record};
 use keyway_core::secret::PlainSecret;
@@ -16,7 +16,7 @@ use keyway_store::testing::{Backend, START};
 
 use super::*;
 use crate::flows::Act;
-use crate::flows::clients::{self, NewClient, builtin_owner};
+use crate::flows::clients::{self, NewClient, Profile, builtin_owner};
 use crate::flows::keys::{self, By, KeyRules, RawKey};
 use crate::testing::{Answer, Browser, TestPortal};
 
@@ -50,14 +50,14 @@ async fn register(portal: &TestPortal, kind: ClientKind) -> String {
     let new = NewClient {
         owner: builtin_owner(),
         kind,
-        name: "Notes".into(),
-        auth_method: AuthMethod::ClientSecretBasic,
-        redirect_uris: vec![],
-        post_logout_redirect_uris: vec![],
-        grant_types: if resource_server { vec![] } else { vec![GrantType::ClientCredentials] },
-        scopes: if resource_server { "" } else { "notes:read" }.parse().unwrap_or_default(),
-        token_format: TokenFormat::Opaque,
         audience: resource_server.then(|| AUDIENCE.parse().unwrap()),
+        registration: None,
+        profile: Profile {
+            name: "Notes".into(),
+            grant_types: if resource_server { vec![] } else { vec![GrantType::ClientCredentials] },
+            scopes: if resource_server { "" } else { "notes:read" }.parse().unwrap_or_default(),
+            ..Profile::default()
+        },
     };
     let brand = portal.portal.shapes.brand.clone();
     let (client, secret) = portal

@@ -51,9 +51,11 @@ fn app() -> Client {
         id_token_algorithm: Algorithm::Rs256,
         dpop_bound: false,
         backchannel_logout_uri: None,
+        website: None,
         origin: ClientOrigin::Manual,
         created_at: START,
         suspended_at: None,
+        last_used_at: None,
     }
 }
 
@@ -177,7 +179,7 @@ async fn two_tabs_that_consent_at_once_leave_one_consent() {
                     Owner { id, kind, name: "x".into(), suspended_at: None, rate: None, created_at: START };
                 owners::insert(tx.conn(), &owner)?;
             }
-            clients::insert(tx.conn(), &known)
+            clients::insert(tx.conn(), &known, None)
         };
         store.write(prepare).await.unwrap();
         let consent = |scope: &str| {

@@ -6,7 +6,6 @@ use keyway_core::jwt::Algorithm;
 use keyway_core::oauth::{AuthMethod, Client, ClientKind, ClientOrigin, GrantType, TokenFormat};
 use keyway_core::owner::{Owner, OwnerKind};
 use keyway_core::scope::{Scope, ScopeSet};
-use keyway_store::tables::clients::ClientUpdate;
 use keyway_store::tables::{clients, owners};
 use keyway_store::{StoreError, Tx};
 
@@ -40,15 +39,9 @@ pub fn ensure_builtin(tx: &mut Tx<'_>, act: &Act, catalogue: &Catalogue) -> Resu
     }
     let scopes = all_scopes(catalogue);
     match clients::find(tx.conn(), ClientId::CLI)? {
-        None => clients::insert(tx.conn(), &command_line_client(act, scopes)),
+        None => clients::insert(tx.conn(), &command_line_client(act, scopes), None),
         Some(client) if client.scopes != scopes => {
-            let update = ClientUpdate {
-                name: &client.name,
-                redirect_uris: &client.redirect_uris,
-                scopes: &scopes,
-                token_format: client.token_format,
-            };
-            clients::update(tx.conn(), client.id, &update).map(|_| ())
+            clients::update(tx.conn(), &Client { scopes, ..client }).map(|_| ())
         }
         Some(_) => Ok(()),
     }
@@ -77,8 +70,10 @@ fn command_line_client(act: &Act, scopes: ScopeSet) -> Client {
         id_token_algorithm: Algorithm::Rs256,
         dpop_bound: false,
         backchannel_logout_uri: None,
+        website: None,
         origin: ClientOrigin::Builtin,
         created_at: act.now,
         suspended_at: None,
+        last_used_at: None,
     }
 }

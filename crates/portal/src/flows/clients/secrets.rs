@@ -2,7 +2,7 @@
 
 use keyway_core::credential::{self, Brand, Kind};
 use keyway_core::ids::{ClientId, ClientSecretId, OwnerId};
-use keyway_core::oauth::{AuthMethod, Client};
+use keyway_core::oauth::Client;
 use keyway_core::secret::PlainSecret;
 use keyway_store::tables::client_secrets::{self, ClientSecret};
 use keyway_store::tables::clients;
@@ -27,7 +27,7 @@ pub fn add_secret(
     id: ClientId,
 ) -> Result<PlainSecret, ClientError> {
     let client = find_own(tx, owner, id)?;
-    if !matches!(client.auth_method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost) {
+    if !client.auth_method.has_secret() {
         return Err(ClientError::Mismatch("this client authenticates without a secret"));
     }
     clients::lock(tx.conn(), id)?;

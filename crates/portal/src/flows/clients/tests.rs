@@ -1,8 +1,10 @@
 use std::sync::Arc;
 
-use keyway_core::audience::{Api, ScopeDefinition};
+use keyway_core::audience::{Access, Api, ScopeDefinition};
 use keyway_core::clock::ManualClock;
+use keyway_core::oauth::{AuthMethod, GrantType};
 use keyway_core::random::SeededRandom;
+use keyway_core::scope::ScopeSet;
 use keyway_core::{Clock as _, Timestamp};
 use keyway_store::Store;
 use keyway_store::tables::audit::Actor;
@@ -62,15 +64,22 @@ fn app() -> NewClient {
     NewClient {
         owner: builtin_owner(),
         kind: ClientKind::Confidential,
-        name: "Notebook".into(),
-        auth_method: AuthMethod::ClientSecretBasic,
-        redirect_uris: vec!["https://app.example.com/callback".parse().unwrap()],
-        post_logout_redirect_uris: vec![],
-        grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
-        scopes: "notes:read".parse().unwrap(),
-        token_format: TokenFormat::Opaque,
         audience: None,
+        registration: None,
+        profile: Profile {
+            name: "Notebook".into(),
+            redirect_uris: vec!["https://app.example.com/callback".parse().unwrap()],
+            grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+            scopes: "notes:read".parse().unwrap(),
+            ..Profile::default()
+        },
     }
+}
+
+fn app_with(change: impl FnOnce(&mut Profile)) -> NewClient {
+    let mut app = app();
+    change(&mut app.profile);
+    app
 }
 
 #[tokio::test]
@@ -121,18 +130,43 @@ async fn two_at_once_never_make_one_app_too_many() {
 #[tokio::test]
 async fn what_does_not_go_together_is_refused() {
     let world = World::new(Backend::Sqlite).await;
-    let public = NewClient { kind: ClientKind::Public, auth_method: AuthMethod::None, ..app() };
-    assert!(world.register(public.clone()).await.is_ok());
+    let public = |change: fn(&mut Profile)| {
+        let app = app_with(|profile| {
+            profile.auth_method = AuthMethod::None;
+            change(profile);
+        });
+        NewClient { kind: ClientKind::Public, ..app }
+    };
+    assert!(world.register(public(|_| {})).await.is_ok());
+    let keys =
+        r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    let by_key = app_with(|p| {
+        p.auth_method = AuthMethod::PrivateKeyJwt;
+        p.jwks = Some(keys.parse().unwrap());
+        p.backchannel_logout_uri = Some("https://app.example.com/out".into());
+        p.website = Some("https://app.example.com".into());
+    });
+    let (kept, secret) = world.register(by_key.clone()).await.unwrap();
+    assert!(secret.is_none());
+    let found = world.store.read(move |conn| clients::find(conn, kept.id)).await.unwrap().unwrap();
+    assert_eq!(found, kept);
     for bad in [
         NewClient { kind: ClientKind::Public, ..app() },
-        NewClient { grant_types: vec![GrantType::ClientCredentials], ..public },
-        NewClient { auth_method: AuthMethod::None, ..app() },
-        NewClient { auth_method: AuthMethod::PrivateKeyJwt, ..app() },
-        NewClient { redirect_uris: vec![], ..app() },
-        NewClient { name: "  ".into(), ..app() },
-        NewClient { name: "a\u{7}".into(), ..app() },
-        NewClient { scopes: ScopeSet::empty(), ..app() },
-        NewClient { scopes: "nothing".parse().unwrap(), ..app() },
+        public(|p| p.grant_types = vec![GrantType::ClientCredentials]),
+        NewClient { kind: ClientKind::Public, ..by_key },
+        app_with(|p| p.auth_method = AuthMethod::None),
+        app_with(|p| p.auth_method = AuthMethod::PrivateKeyJwt),
+        app_with(|p| p.redirect_uris.clear()),
+        app_with(|p| p.grant_types = vec![GrantType::ClientCredentials]),
+        app_with(|p| p.grant_types.clear()),
+        app_with(|p| p.name = "  ".into()),
+        app_with(|p| p.name = "a\u{7}".into()),
+        app_with(|p| p.scopes = ScopeSet::empty()),
+        app_with(|p| p.scopes = "nothing".parse().unwrap()),
+        app_with(|p| p.website = Some("javascript:alert(1)".into())),
+        app_with(|p| p.backchannel_logout_uri = Some("http://app.example.com/out".into())),
+        app_with(|p| p.backchannel_logout_uri = Some("https://app.example.com/out#x".into())),
+        app_with(|p| p.post_logout_redirect_uris = vec!["https://a.example/".parse().unwrap(); 21]),
         NewClient { audience: Some("http://localhost:8081".parse().unwrap()), ..app() },
         NewClient { kind: ClientKind::ResourceServer, ..app() },
     ] {
@@ -144,15 +178,10 @@ async fn what_does_not_go_together_is_refused() {
 async fn losing_a_scope_ends_what_was_issued_and_gaining_one_does_not() {
     let world = World::new(Backend::Sqlite).await;
     let (client, _) = world.register(app()).await.unwrap();
-    let change = |scopes: &str| ClientChange {
-        name: client.name.clone(),
-        redirect_uris: client.redirect_uris.clone(),
-        scopes: scopes.parse().unwrap(),
-        token_format: client.token_format,
-    };
     let edit_to = |scopes: &str| {
-        let (act, change) = (world.act.clone(), change(scopes));
-        world.store.write(move |tx| edit(tx, &act, &catalogue(), client.owner, client.id, &change))
+        let profile = Profile { scopes: scopes.parse().unwrap(), ..Profile::of(&client) };
+        let act = world.act.clone();
+        world.store.write(move |tx| edit(tx, &act, &catalogue(), client.owner, client.id, profile))
     };
     let before = world.store.head();
     edit_to("notes:read notes:write").await.unwrap();

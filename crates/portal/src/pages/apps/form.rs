@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{own_client, refusal};
 use crate::error::{FieldErrors, PageError};
 use crate::extract::{CsrfForm, Fresh, SignedIn};
-use crate::flows::clients::{self, ClientChange, ClientError, NewClient, reaches_beyond_reading};
+use crate::flows::clients::{self, ClientError, NewClient, Profile, reaches_beyond_reading};
 use crate::flows::shown::{self, Destination, Submission};
 use crate::pages::resources::{ResourceView, resources};
 use crate::pages::shown_cookie;
@@ -188,7 +188,7 @@ pub(super) async fn register(
         Ok(new) => new,
         Err(errors) => return page(&portal, &me, None, &form, errors),
     };
-    if reaches_beyond_reading(&portal.catalogue, &new.scopes) && !me.view.is_fresh(portal.now()) {
+    if reaches_beyond_reading(&portal.catalogue, &new.profile.scopes) && !me.view.is_fresh(portal.now()) {
         return Err(PageError::Confirm { return_to: "/apps/new".to_owned() });
     }
     let (act, catalogue, brand) = (me.act(&portal), portal.catalogue.clone(), portal.shapes.brand.clone());
@@ -243,17 +243,20 @@ fn new_client(me: &SignedIn, form: &AppForm) -> Result<NewClient, FieldErrors> {
     errors.or(NewClient {
         owner: me.owner,
         kind,
-        name: typed.name,
-        auth_method: match kind {
-            ClientKind::Public => AuthMethod::None,
-            ClientKind::Confidential | ClientKind::ResourceServer => AuthMethod::ClientSecretBasic,
-        },
-        redirect_uris: typed.redirect_uris,
-        post_logout_redirect_uris: Vec::new(),
-        grant_types,
-        scopes: typed.scopes,
-        token_format: typed.token_format,
         audience: None,
+        registration: None,
+        profile: Profile {
+            name: typed.name,
+            auth_method: match kind {
+                ClientKind::Public => AuthMethod::None,
+                ClientKind::Confidential | ClientKind::ResourceServer => AuthMethod::ClientSecretBasic,
+            },
+            redirect_uris: typed.redirect_uris,
+            grant_types,
+            scopes: typed.scopes,
+            token_format: typed.token_format,
+            ..Profile::default()
+        },
     })
 }
 
@@ -267,12 +270,12 @@ pub(super) async fn save(
     let form = form.0;
     let change = match understand(&form) {
         Ok(Typed { name, redirect_uris, scopes, token_format }) => {
-            ClientChange { name, redirect_uris, scopes, token_format }
+            Profile { name, redirect_uris, scopes, token_format, ..Profile::of(&client) }
         }
         Err(errors) => return page(&portal, &me, Some(&client), &form, errors),
     };
     let (act, catalogue, owner, id) = (me.act(&portal), portal.catalogue.clone(), me.owner, client.id);
-    let saved = portal.store.write(move |tx| clients::edit(tx, &act, &catalogue, owner, id, &change)).await;
+    let saved = portal.store.write(move |tx| clients::edit(tx, &act, &catalogue, owner, id, change)).await;
     match saved {
         Ok(_) => portal.redirect_with_flash(&me, &format!("/apps/{id}"), FlashKind::Ok, "Changes saved."),
         Err(error) => page(&portal, &me, Some(&client), &form, field_errors(error)?),
@@ -287,6 +290,10 @@ fn field_errors(error: ClientError) -> Result<FieldErrors, PageError> {
         ClientError::RedirectUris | ClientError::NeedlessRedirectUris => "redirect_uris",
         ClientError::NoScopes | ClientError::UnknownScope(_) => "scope",
         ClientError::Mismatch(_) => "grant",
+        ClientError::PostLogoutRedirectUris => "post_logout_redirect_uris",
+        ClientError::BackchannelLogoutUri => "backchannel_logout_uri",
+        ClientError::Website => "website",
+        ClientError::NoKeys => "jwks",
         ClientError::TooMany | ClientError::TooManySecrets | ClientError::UnknownAudience(_) => "form",
         ClientError::NotFound => return Err(PageError::NotFound),
         ClientError::Store(error) => return Err(error.into()),

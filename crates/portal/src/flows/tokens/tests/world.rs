@@ -116,12 +116,14 @@ impl World {
             id_token_algorithm: Algorithm::Rs256,
             dpop_bound: false,
             backchannel_logout_uri: None,
+            website: None,
             origin: ClientOrigin::Manual,
             created_at: self.now(),
             suspended_at: None,
+            last_used_at: None,
         };
         let row = client.clone();
-        portal.store.write(move |tx| client_table::insert(tx.conn(), &row)).await.unwrap();
+        portal.store.write(move |tx| client_table::insert(tx.conn(), &row, None)).await.unwrap();
         client
     }
 

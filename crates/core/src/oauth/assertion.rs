@@ -1,0 +1,167 @@
+//! How a client proves who it is with a key of its own (`private_key_jwt`: RFC 7523 §2.2 and §3, OpenID Connect
+//! Core §9).
+
+use std::collections::HashSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::Validation;
+use serde::Deserialize;
+
+use super::ClientKeys;
+use crate::clock::{Duration, Timestamp};
+use crate::jwt::LEEWAY;
+
+/// The one `client_assertion_type` (RFC 7523 §2.2).
+pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// How far ahead an assertion may expire: until then its `jti` has to be remembered.
+pub const MAX_ASSERTION_LIFETIME: Duration = Duration::minutes(60);
+/// The longest `jti`, in bytes.
+const MAX_JTI_LEN: usize = 256;
+
+/// An assertion that is right, except that it may have been used before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assertion {
+    /// Its `jti`, which works once.
+    pub jti: String,
+    /// From when on it is refused anyway.
+    pub expires_at: Timestamp,
+}
+
+/// Why an assertion proves nothing. All but the first are told once the signature was right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AssertionError {
+    /// Not a JWS that one of the client's keys signed.
+    #[error("client authentication failed")]
+    Signature,
+    /// A claim is missing or malformed.
+    #[error("the client assertion needs iss, sub, aud, exp and jti")]
+    Claims,
+    /// RFC 7523 §3: both name the client.
+    #[error("iss and sub of the client assertion have to be the client_id")]
+    Party,
+    /// It is meant for somebody else as well, or not for this portal.
+    #[error("aud of the client assertion has to be the issuer or the endpoint")]
+    Audience,
+    /// Over.
+    #[error("the client assertion has expired")]
+    Expired,
+    /// Good for longer than its `jti` would be remembered.
+    #[error("the client assertion may expire in an hour at most")]
+    TooLong,
+    /// `nbf` or `iat` lie ahead.
+    #[error("the client assertion is not valid yet")]
+    NotYet,
+}
+
+/// One or several values (RFC 7519 §4.1.3).
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audiences {
+    One(String),
+    Several(Vec<String>),
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    sub: String,
+    aud: Audiences,
+    exp: f64,
+    jti: String,
+    iat: Option<f64>,
+    nbf: Option<f64>,
+}
+
+/// Which client an assertion claims to be from; nothing of it is verified.
+pub fn claimed_client(assertion: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Claim {
+        sub: String,
+    }
+    let payload = assertion.split('.').nth(1)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
+    serde_json::from_slice::<Claim>(&payload).ok().map(|claim| claim.sub)
+}
+
+/// Verifies an assertion of the client `client` by its `keys`. Each of its audiences has to be one of `accepted`: the
+/// issuer, the token endpoint, or the endpoint that was called (RFC 9126 §2).
+///
+/// # Errors
+/// See [`AssertionError`].
+pub fn verify_assertion(
+    assertion: &str,
+    keys: &ClientKeys,
+    client: &str,
+    accepted: &[&str],
+    now: Timestamp,
+) -> Result<Assertion, AssertionError> {
+    let claims = signed(assertion, keys)?;
+    if claims.iss != client || claims.sub != client {
+        return Err(AssertionError::Party);
+    }
+    let ours = |audience: &String| accepted.contains(&audience.as_str());
+    let meant = match &claims.aud {
+        Audiences::One(one) => ours(one),
+        Audiences::Several(all) => !all.is_empty() && all.iter().all(ours),
+    };
+    if !meant {
+        return Err(AssertionError::Audience);
+    }
+    if claims.jti.is_empty() || claims.jti.len() > MAX_JTI_LEN {
+        return Err(AssertionError::Claims);
+    }
+    let expires_at = moment(claims.exp)?;
+    if expires_at <= now {
+        return Err(AssertionError::Expired);
+    }
+    if expires_at > now + MAX_ASSERTION_LIFETIME + LEEWAY {
+        return Err(AssertionError::TooLong);
+    }
+    for since in [claims.iat, claims.nbf].into_iter().flatten() {
+        if moment(since)? > now + LEEWAY {
+            return Err(AssertionError::NotYet);
+        }
+    }
+    Ok(Assertion { jti: claims.jti, expires_at })
+}
+
+/// The claims, once a key of the client's has signed them.
+fn signed(assertion: &str, keys: &ClientKeys) -> Result<Claims, AssertionError> {
+    let header = jsonwebtoken::decode_header(assertion).map_err(|_| AssertionError::Signature)?;
+    // RFC 8725 §3.11: nothing else that the same key signs passes for an assertion.
+    let named = header.typ.as_deref().is_none_or(|typ| {
+        ["JWT", "client-authentication+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known))
+    });
+    if header.crit.is_some() || !named {
+        return Err(AssertionError::Signature);
+    }
+    let mut rules = Validation::new(header.alg);
+    rules.required_spec_claims = HashSet::new();
+    rules.validate_exp = false;
+    rules.validate_aud = false;
+    for key in keys.candidates(header.alg, header.kid.as_deref()) {
+        match jsonwebtoken::decode::<Claims>(assertion, &key, &rules) {
+            Ok(token) => return Ok(token.claims),
+            Err(error) if matches!(error.kind(), jsonwebtoken::errors::ErrorKind::Json(_)) => {
+                return Err(AssertionError::Claims);
+            }
+            Err(_) => {}
+        }
+    }
+    Err(AssertionError::Signature)
+}
+
+/// A NumericDate (RFC 7519 §2): seconds, perhaps with a fraction.
+fn moment(seconds: f64) -> Result<Timestamp, AssertionError> {
+    // Within these bounds, well past any date that is meant, a double holds whole seconds exactly.
+    if !(0.0..1e11).contains(&seconds) {
+        return Err(AssertionError::Claims);
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the bounds are checked above")]
+    let micros = (seconds * 1e6) as i64;
+    Ok(Timestamp::from_micros(micros))
+}
+
+#[cfg(test)]
+mod tests;
