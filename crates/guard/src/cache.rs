@@ -101,6 +101,12 @@ impl Cache {
         }
     }
 
+    /// What not to do: see [`Fault::Removed`](crate::sync::Fault::Removed).
+    #[cfg(all(test, feature = "shuttle"))]
+    pub(crate) fn remove(&self, id: keyway_core::ids::EntityId) {
+        self.known.retain(|_, entry| entry.facts.id != id);
+    }
+
     /// Remembers that nothing was found, before the turn is given up.
     pub(crate) fn remember(&self, digest: SecretDigest, nothing: Nothing, now: Monotonic) {
         let span = match nothing {

@@ -1,7 +1,6 @@
 //! Following the change feed: from a snapshot, then page by page, and anew whenever the thread is lost.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use keyway_core::change::{EntityKind, FeedPage, Position};
@@ -11,6 +10,7 @@ use keyway_core::source::{CredentialSource, Pending, SourceError};
 use tokio::sync::{Mutex, watch};
 
 use crate::freshness::{Freshness, StartOver};
+use crate::sync::{AtomicU64, Ordering, in_time};
 
 /// How long one question to the feed waits for a change.
 const WAIT: Duration = Duration::millis(250);
@@ -194,8 +194,8 @@ impl Follower {
 
     async fn in_time<T>(&self, wait: Duration, answer: Pending<'_, T>) -> Result<T, SourceError> {
         let deadline = self.deadline.to_std() + wait.to_std();
-        tokio::time::timeout(deadline, answer)
+        in_time(deadline, answer)
             .await
-            .unwrap_or_else(|_| Err(SourceError::Unavailable("no answer in time".into())))
+            .unwrap_or_else(|| Err(SourceError::Unavailable("no answer in time".into())))
     }
 }

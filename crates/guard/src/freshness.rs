@@ -4,13 +4,13 @@
 //! was last known to be good; it still is, unless one of its ids has changed at a later tick.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use keyway_core::Timestamp;
 use keyway_core::change::{Change, Effect, Epoch, FeedPage, FeedSnapshot, Position};
 use keyway_core::clock::{Duration, Monotonic};
 use keyway_core::ids::EntityId;
-use parking_lot::RwLock;
+
+use crate::sync::{AtomicU64, Ordering, RwLock};
 
 /// A moment in this guard's own count of applied pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +22,7 @@ pub(crate) struct Stamp(AtomicU64);
 
 impl Stamp {
     /// Known as of `tick`, which was read *before* the look-up began.
-    pub(crate) const fn at(tick: Tick) -> Self {
+    pub(crate) fn at(tick: Tick) -> Self {
         Self(AtomicU64::new(tick.0))
     }
 }
@@ -50,6 +50,8 @@ pub(crate) struct Freshness {
     view: RwLock<View>,
     max_recent: usize,
     max_ended: usize,
+    #[cfg(all(test, feature = "shuttle"))]
+    pub(crate) fault: std::sync::OnceLock<crate::sync::Fault>,
 }
 
 #[derive(Debug, Default)]
@@ -73,6 +75,8 @@ impl Freshness {
             view: RwLock::default(),
             max_recent,
             max_ended,
+            #[cfg(all(test, feature = "shuttle"))]
+            fault: std::sync::OnceLock::new(),
         }
     }
 
@@ -101,6 +105,10 @@ impl Freshness {
 
     /// Whether what was stamped is still good: nothing about `ids` has changed since. One load in the usual case.
     pub(crate) fn is_good(&self, stamp: &Stamp, ids: impl IntoIterator<Item = EntityId>) -> bool {
+        #[cfg(all(test, feature = "shuttle"))]
+        if self.fault.get() == Some(&crate::sync::Fault::Removed) {
+            return true;
+        }
         let known = stamp.0.load(Ordering::Acquire);
         if known >= self.tick.load(Ordering::Acquire) {
             return true;
@@ -148,8 +156,9 @@ impl Freshness {
                 position = change.position;
                 view.note(change, tick, self.max_recent, self.max_ended);
             }
-            self.position.store(position.0, Ordering::Release);
+            // The tick first: who sees the position must not take an older stamp for good.
             self.tick.store(tick, Ordering::Release);
+            self.position.store(position.0, Ordering::Release);
         }
         drop(view);
         if at.head == position {
@@ -167,8 +176,8 @@ impl Freshness {
         for change in &snapshot.ended {
             view.end(change, self.max_ended);
         }
-        self.position.store(snapshot.at.head.0, Ordering::Release);
         self.tick.store(tick, Ordering::Release);
+        self.position.store(snapshot.at.head.0, Ordering::Release);
         drop(view);
         self.see(asked_at);
     }
@@ -215,5 +224,5 @@ impl View {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests;

@@ -10,6 +10,7 @@
 //! | [`extract`] | exactly one credential, classified by its shape |
 //! | `freshness`, `follow` | what has changed, and following the feed |
 //! | `entry`, `cache`, `look_up` | what is known of a credential; single flight; asking the source |
+//! | `sync` | the locks and atomics below these, swapped where a test tries their interleavings |
 //! | [`limit`] | peek at all limits, then spend |
 //! | [`check`] | the whole order of checks, to a [`Verdict`]; names no framework |
 //! | `recorder`, `usage` | counters and a bounded queue of records, written in batches |
@@ -38,6 +39,7 @@ mod recorder;
 #[cfg(feature = "remote")]
 pub mod remote;
 pub mod settings;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod usage;

@@ -13,6 +13,7 @@ use crate::entry::{Issued, ended_by};
 use crate::extract::Form;
 use crate::freshness::{Ended, Freshness};
 use crate::settings::Settings;
+use crate::sync::in_time;
 
 /// Why nothing was learnt.
 pub(crate) enum NotLearnt {
@@ -66,9 +67,9 @@ impl LookUp<'_> {
     }
 
     async fn in_time<T>(&self, answer: Pending<'_, T>) -> Result<T, NotLearnt> {
-        let answer = tokio::time::timeout(self.settings.look_up_deadline.to_std(), answer)
+        let answer = in_time(self.settings.look_up_deadline.to_std(), answer)
             .await
-            .unwrap_or_else(|_| Err(SourceError::Unavailable("no answer in time".into())));
+            .unwrap_or_else(|| Err(SourceError::Unavailable("no answer in time".into())));
         answer.map_err(|error| {
             tracing::warn!(%error, "a credential could not be looked up");
             NotLearnt::Failed

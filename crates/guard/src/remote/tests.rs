@@ -87,7 +87,7 @@ async fn a_portal_that_does_not_answer_properly_is_no_answer() {
 #[actix_web::test]
 async fn keys_for_other_purposes_are_passed_over() {
     let (source, server) =
-        portal(200, r#"{"keys":[{"kty":"RSA","kid":"id","alg":"RS256","use":"sig","n":"AQ","e":"AQAB"}]}"#);
+        portal(200, r#"{"keys":[{"kty":"RSA","kid":"id","alg":"PS512","use":"sig","n":"AQ","e":"AQAB"}]}"#);
     assert!(source.verification_keys().await.unwrap().find("id").is_none());
     server.stop(false).await;
 }

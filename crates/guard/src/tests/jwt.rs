@@ -4,40 +4,11 @@ use std::sync::atomic::Ordering;
 
 use keyway_core::change::{Effect, EntityKind};
 use keyway_core::clock::Duration;
-use keyway_core::ids::{ClientId, TokenId};
-use keyway_core::jwt::{AccessClaims, Descent, key_entity};
+use keyway_core::jwt::key_entity;
 use keyway_core::principal::CheckedBy;
 
 use super::*;
 use crate::JwtSignature;
-
-impl House {
-    fn jwt(&self, pos: u64, ancestors: &[EntityId]) -> String {
-        self.jwt_with(pos, ancestors, |_| {})
-    }
-    fn jwt_with(&self, pos: u64, ancestors: &[EntityId], adjust: impl FnOnce(&mut AccessClaims)) -> String {
-        let mut facts = self.facts();
-        facts.ancestors = ancestors.iter().copied().collect();
-        let mut claims = AccessClaims {
-            iss: ISSUER.into(),
-            sub: facts.owner.to_string(),
-            aud: API.parse().unwrap(),
-            exp: (now(self) + Duration::minutes(15)).as_seconds(),
-            iat: now(self).as_seconds(),
-            jti: TokenId::new(START, &self.random),
-            client_id: ClientId::CLI,
-            scope: facts.scopes.clone(),
-            auth_time: None,
-            cnf: None,
-            keyway: Descent::of(&facts, Position(pos)),
-        };
-        adjust(&mut claims);
-        self.signer.sign(&claims).unwrap()
-    }
-    fn some_id(&self) -> EntityId {
-        EntityId::new(START, &self.random)
-    }
-}
 
 #[tokio::test]
 async fn a_jwt_needs_no_look_up() {
