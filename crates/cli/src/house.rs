@@ -19,6 +19,7 @@ use keyway_portal::flows::{Act, clients};
 use keyway_portal::mail::MailBell;
 use keyway_portal::metrics::Metrics;
 use keyway_portal::oauth::limits::EndpointLimits;
+use keyway_portal::outgoing::Outgoing;
 use keyway_portal::passwords::{PasswordCost, PasswordPool};
 use keyway_portal::render::{Branding, Renderer};
 use keyway_portal::settings::Settings;
@@ -197,6 +198,10 @@ impl House {
             secrets: CookieSecrets::derive(&self.master_key),
             master_key: Arc::new(self.master_key.clone()),
             guard: self.management_guard()?,
+            outgoing: Outgoing::new(
+                self.config.public_url.is_loopback(),
+                self.config.outgoing_networks.clone(),
+            )?,
             mail_bell: MailBell::default(),
             metrics: Metrics::new()?,
             issuance: self.issuance(),
@@ -228,6 +233,7 @@ impl House {
                 privacy_url: written.portal.privacy_url.clone(),
             },
             trusted_proxies: config.trusted_proxies.clone(),
+            outgoing_networks: config.outgoing_networks.clone(),
             data_dir: config.data_dir.clone(),
         })
     }

@@ -6,6 +6,7 @@
 //! To add a page: a template in `web/templates/pages`, a file in `pages` with a `configure`, a line in `pages/mod.rs`.
 
 mod api;
+
 pub mod boundary;
 pub mod csrf;
 pub mod error;
@@ -18,6 +19,7 @@ pub mod mail;
 pub mod metrics;
 pub mod oauth;
 pub mod operations;
+pub mod outgoing;
 pub mod pages;
 pub mod passwords;
 mod public_name;

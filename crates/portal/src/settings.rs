@@ -34,6 +34,8 @@ pub struct Settings {
     pub branding: Branding,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: AddressList,
+    /// Private networks that the portal may speak to all the same.
+    pub outgoing_networks: AddressList,
     /// Where files are kept: mails in `dev`.
     pub data_dir: PathBuf,
     /// Whom mails come from.

@@ -21,6 +21,7 @@ use crate::flows::tokens::Issuance;
 use crate::mail::MailBell;
 use crate::metrics::Metrics;
 use crate::oauth::limits::EndpointLimits;
+use crate::outgoing::Outgoing;
 use crate::passwords::PasswordPool;
 use crate::render::{Chrome, Flash, FlashKind, Renderer};
 use crate::session;
@@ -54,6 +55,8 @@ pub struct Portal {
     pub guard: Guard,
     /// Wakes who sends mails.
     pub mail_bell: MailBell,
+    /// Speaks to other hosts.
+    pub outgoing: Outgoing,
     /// What is counted.
     pub metrics: Metrics,
     /// Makes access and refresh tokens.

@@ -8,6 +8,7 @@ use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, LOCATION, SET_COOKIE};
 use actix_web::{App, test, web};
+use keyway_core::address::AddressList;
 use keyway_core::audience::{Api, Catalogue};
 use keyway_core::clock::ManualClock;
 use keyway_core::credential::Shapes;
@@ -25,6 +26,7 @@ use crate::flows::tokens::Issuance;
 use crate::mail::MailBell;
 use crate::metrics::Metrics;
 use crate::oauth::limits::EndpointLimits;
+use crate::outgoing::Outgoing;
 use crate::passwords::{PasswordCost, PasswordPool};
 use crate::render::{Branding, Renderer};
 use crate::settings::{Limits, Settings, SignUp, VerifyEmail};
@@ -55,6 +57,7 @@ impl TestPortal {
             sign_up: SignUp::Open,
             branding: Branding::default(),
             trusted_proxies: "127.0.0.1".parse().unwrap(),
+            outgoing_networks: AddressList::default(),
             data_dir: folder.path().to_owned(),
             mail_from: "Keyway <keyway@example.com>".into(),
         };
@@ -90,6 +93,7 @@ impl TestPortal {
             secrets: CookieSecrets::derive(&master_key),
             master_key: Arc::new(master_key),
             guard,
+            outgoing: Outgoing::new(true, AddressList::default()).unwrap(),
             mail_bell: MailBell::default(),
             metrics: Metrics::new().unwrap(),
             issuance,

@@ -11,8 +11,8 @@ use crate::conn::Conn;
 use crate::error::StoreError;
 use crate::feed;
 use crate::schema::{
-    access_tokens, attempts, authorization_codes, families, mail_links, outbox, record_batches,
-    refresh_tokens, request_records, sessions, shown_secrets, spent_proofs, usage_counts,
+    access_tokens, attempts, authorization_codes, families, logout_notices, mail_links, outbox,
+    record_batches, refresh_tokens, request_records, sessions, shown_secrets, spent_proofs, usage_counts,
 };
 use crate::store::Store;
 use crate::tables::settings;
@@ -27,7 +27,7 @@ const UNREADABLE: StoreError = StoreError::Inconsistent { table: "settings", col
 pub struct Retention {
     /// Expired codes, links, access tokens and ended families: so long they can still be asked after.
     pub expired: Duration,
-    /// Mails that were sent or given up.
+    /// Mails, and notices to clients, that were sent or given up.
     pub mails: Duration,
     /// Counts of guesses without a new one.
     pub attempts: Duration,
@@ -72,11 +72,12 @@ pub struct LastRun {
 type Sweep = fn(&mut Conn, Timestamp, &Retention) -> Result<usize, StoreError>;
 
 /// What refers to a row goes before the row.
-const SWEEPS: [(&str, Sweep); 14] = [
+const SWEEPS: [(&str, Sweep); 15] = [
     ("sessions", |conn, now, _| sweep_sessions(conn, now)),
     ("attempts", sweep_attempts),
     ("mail_links", sweep_mail_links),
     ("outbox", sweep_outbox),
+    ("logout_notices", sweep_logout_notices),
     ("shown_secrets", |conn, now, _| sweep_shown_secrets(conn, now)),
     ("spent_proofs", |conn, now, _| sweep_spent_proofs(conn, now)),
     ("authorization_codes", sweep_codes),
@@ -160,6 +161,12 @@ fn sweep_mail_links(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result
 fn sweep_outbox(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usize, StoreError> {
     let over = outbox::sent_at.is_not_null().or(outbox::failed_at.is_not_null());
     delete_batch!(conn, outbox, id: String, over.and(outbox::created_at.le((now - keep.mails).as_micros())))
+}
+
+fn sweep_logout_notices(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usize, StoreError> {
+    let over = logout_notices::sent_at.is_not_null().or(logout_notices::failed_at.is_not_null());
+    let old = logout_notices::created_at.le((now - keep.mails).as_micros());
+    delete_batch!(conn, logout_notices, id: String, over.and(old))
 }
 
 /// The secret goes at once, the row a day later: until then it makes a double submit one.

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
+use ipnet::IpNet;
 use keyway_core::address::AddressList;
 use keyway_core::audience::{Access, Api, Catalogue, Grantable, ScopeDefinition};
 use keyway_core::credential::{Brand, Shapes};
@@ -62,6 +63,8 @@ pub struct Config {
     pub shapes: Shapes,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: AddressList,
+    /// Private networks that the portal may speak to.
+    pub outgoing_networks: AddressList,
     /// Who may make an account.
     pub sign_up: SignUp,
     /// What an unverified account may do.
@@ -107,10 +110,10 @@ impl Config {
             Mode::Dev | Mode::Command => (SignUp::Open, VerifyEmail::Never),
             Mode::Server => (SignUp::Closed, VerifyEmail::BeforeLiveKey),
         };
-        let networks: Vec<String> = written.guard.trusted_proxies.iter().map(ToString::to_string).collect();
         Ok(Self {
             mode,
-            trusted_proxies: networks.join(" ").parse().context("guard.trusted_proxies")?,
+            trusted_proxies: networks("guard.trusted_proxies", &written.guard.trusted_proxies)?,
+            outgoing_networks: networks("outgoing.networks", &written.outgoing.networks)?,
             data_dir: written.data_dir.clone(),
             database,
             public_url,
@@ -167,6 +170,11 @@ fn public_url(written: &Written) -> anyhow::Result<PublicUrl> {
         bail!("public_url begins with https:// (http:// for localhost alone)");
     }
     Ok(url)
+}
+
+fn networks(setting: &'static str, written: &[IpNet]) -> anyhow::Result<AddressList> {
+    let text: Vec<String> = written.iter().map(ToString::to_string).collect();
+    text.join(" ").parse().context(setting)
 }
 
 fn catalogue(written: &Written, public_url: &str) -> anyhow::Result<Catalogue> {

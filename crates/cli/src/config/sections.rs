@@ -40,6 +40,7 @@ pub struct Written {
     pub apis: Option<Vec<Api>>,
     pub guard: Guard,
     pub oauth: Oauth,
+    pub outgoing: Outgoing,
     pub credentials: Credentials,
     pub key_formats: Vec<ForeignFormat>,
     pub limits: Limits,
@@ -72,6 +73,7 @@ impl Default for Written {
             apis: None,
             guard: Guard::default(),
             oauth: Oauth::default(),
+            outgoing: Outgoing::default(),
             credentials: Credentials::default(),
             key_formats: Vec::new(),
             limits: Limits::default(),
@@ -163,6 +165,13 @@ impl Default for Oauth {
 pub enum Registration {
     /// They may not.
     Off,
+}
+
+/// `[outgoing]`: what the portal itself calls.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Outgoing {
+    pub networks: Vec<IpNet>,
 }
 
 /// `[credentials]`

@@ -16,6 +16,7 @@ pub mod endings;
 pub mod families;
 pub mod family_counts;
 pub mod grants;
+pub mod logout_notices;
 pub mod mail_links;
 pub mod outbox;
 pub mod overview;

@@ -6,10 +6,11 @@ use keyway_store::tables::accounts::StoredPassword;
 use keyway_store::tables::audit::Actor;
 use keyway_store::tables::families::EndReason;
 use keyway_store::tables::mail_links::{self, LinkPurpose};
-use keyway_store::tables::{accounts, owners, sessions};
+use keyway_store::tables::{accounts, owners};
 use keyway_store::{StoreError, Tx};
 
 use super::endings::{Also, end_also};
+use super::sessions::end_sessions;
 use crate::flows::links::{LinkError, NewLink, redeem};
 use crate::flows::{Act, Deed, mail};
 use crate::render::Mail;
@@ -28,7 +29,7 @@ pub fn change_password(
 ) -> Result<(), StoreError> {
     accounts::update_password(tx.conn(), owner, password, act.now)?;
     mail_links::withdraw(tx.conn(), LinkPurpose::Reset, Some(owner), act.now)?;
-    sessions::end_all(tx.conn(), owner, Some(here))?;
+    end_sessions(tx, act, owner, Some(here))?;
     end_also(tx, act, owner, also, EndReason::Revoked)?;
     act.audit(tx, Deed::new(Some(owner), "account.password_changed", "account", owner))
 }
@@ -71,7 +72,7 @@ pub fn reset_password(
     let first_proof = accounts::verify_email(tx.conn(), owner, &link.email, act.now)?;
     accounts::update_password(tx.conn(), owner, password, act.now)?;
     mail_links::withdraw(tx.conn(), LinkPurpose::Reset, Some(owner), act.now)?;
-    sessions::end_all(tx.conn(), owner, None)?;
+    end_sessions(tx, &act, owner, None)?;
     end_also(tx, &act, owner, if first_proof { Also::ALL } else { also }, EndReason::Revoked)?;
     act.audit(tx, Deed::new(Some(owner), "account.password_reset", "account", owner))?;
     Ok(owner)

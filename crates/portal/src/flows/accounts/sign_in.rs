@@ -7,8 +7,9 @@ use keyway_store::tables::accounts::{self, Account, StoredPassword};
 use keyway_store::tables::owners;
 use keyway_store::{Conn, StoreError, Tx};
 
+use super::sessions::ended_session;
 use crate::flows::throttle::{self, Guesser};
-use crate::flows::{Act, Deed, grants, mail};
+use crate::flows::{Act, Deed, mail};
 use crate::render::Mail;
 use crate::settings::VerifyEmail;
 
@@ -102,6 +103,6 @@ pub fn sign_in(
 /// # Errors
 /// When the database fails.
 pub fn sign_out(tx: &mut Tx<'_>, act: &Act, owner: OwnerId, session: SessionId) -> Result<(), StoreError> {
-    grants::end_for_session(tx, act, owner, session)?;
+    ended_session(tx, act, owner, session)?;
     act.audit(tx, Deed::new(Some(owner), "session.ended", "session", session))
 }

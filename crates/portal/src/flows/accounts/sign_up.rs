@@ -6,12 +6,13 @@ use keyway_core::owner::{Owner, OwnerKind};
 use keyway_store::tables::accounts::{self, Account, StoredPassword};
 use keyway_store::tables::families::EndReason;
 use keyway_store::tables::mail_links::{self, LinkPurpose};
-use keyway_store::tables::{owners, sessions, settings};
+use keyway_store::tables::{owners, settings};
 use keyway_store::{StoreError, Tx};
 use serde_json::json;
 
 use super::HAD_ADMINISTRATOR;
 use super::endings::{Also, end_also};
+use super::sessions::end_sessions;
 use crate::flows::inputs::Email;
 use crate::flows::links::NewLink;
 use crate::flows::{Act, Deed, mail};
@@ -136,7 +137,7 @@ fn supersede(tx: &mut Tx<'_>, act: &Act, owner: OwnerId) -> Result<(), StoreErro
     }
     mail_links::withdraw(tx.conn(), LinkPurpose::Verify, Some(owner), act.now)?;
     mail_links::withdraw(tx.conn(), LinkPurpose::Reset, Some(owner), act.now)?;
-    sessions::end_all(tx.conn(), owner, None)?;
+    end_sessions(tx, act, owner, None)?;
     end_also(tx, act, owner, Also::ALL, EndReason::OwnerEnded)?;
     owners::delete(tx.conn(), owner, act.now)?;
     tx.publish(NewChange::ended(EntityKind::Owner, owner, act.now));

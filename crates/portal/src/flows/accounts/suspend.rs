@@ -3,10 +3,11 @@
 use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::ids::OwnerId;
 use keyway_store::tables::families::EndReason;
-use keyway_store::tables::{accounts, owners, sessions};
+use keyway_store::tables::{accounts, owners};
 use keyway_store::{StoreError, Tx};
 
 use super::endings::{Also, end_also};
+use super::sessions::end_sessions;
 use crate::flows::{Act, Deed};
 
 /// Why somebody is not suspended, or not let in again.
@@ -36,7 +37,7 @@ pub fn suspend(tx: &mut Tx<'_>, act: &Act, owner: OwnerId) -> Result<(), Suspend
     if was_admin && accounts::count_admins(tx.conn())? == 0 {
         return Err(SuspendError::LastAdministrator);
     }
-    sessions::end_all(tx.conn(), owner, None)?;
+    end_sessions(tx, act, owner, None)?;
     end_also(tx, act, owner, Also { keys: false, tokens: true, grants: true }, EndReason::OwnerEnded)?;
     tx.publish(NewChange::ended(EntityKind::Owner, owner, act.now));
     act.audit(tx, Deed::new(Some(owner), "account.suspended", "account", owner))?;

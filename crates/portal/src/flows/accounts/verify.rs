@@ -6,10 +6,11 @@ use keyway_core::secret::SecretDigest;
 use keyway_store::tables::audit::Actor;
 use keyway_store::tables::families::EndReason;
 use keyway_store::tables::mail_links::{self, LinkPurpose};
-use keyway_store::tables::{accounts, owners, sessions};
+use keyway_store::tables::{accounts, owners};
 use keyway_store::{StoreError, Tx};
 
 use super::endings::{Also, end_also};
+use super::sessions::end_sessions;
 use crate::flows::links::{LinkError, NewLink, redeem};
 use crate::flows::{Act, Deed, mail};
 use crate::render::Mail;
@@ -46,7 +47,7 @@ pub fn verify(
     let elsewhere = link.session_id != Some(session) && signed_in != Some(owner);
     if elsewhere {
         accounts::clear_password(tx.conn(), owner, now)?;
-        sessions::end_all(tx.conn(), owner, None)?;
+        end_sessions(tx, &act, owner, None)?;
         end_also(tx, &act, owner, Also::ALL, EndReason::Revoked)?;
         tx.publish(NewChange::ended(EntityKind::Owner, owner, now));
     }
