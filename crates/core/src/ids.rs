@@ -116,6 +116,8 @@ typed_id! {
     AuditId;
     /// A client's secret, as shown in lists.
     ClientSecretId;
+    /// An initial access token for client registration, as shown in lists.
+    RegistrationTokenId;
     /// A one-time link sent by mail or printed in a terminal.
     LinkId;
     /// A request seen by a guard; sent back as `X-Request-Id`.

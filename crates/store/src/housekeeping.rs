@@ -1,9 +1,10 @@
 //! Deleting what has expired, in small batches, table by table.
 //!
-//! Deleted is what no longer answers any question. API keys, clients, grants, signing keys and audit rows stay.
+//! Deleted is what no longer answers any question. API keys, clients that were ever used, grants, signing keys and audit rows stay.
 //! Nothing here decides whether a credential is valid: that is decided by its own times, with or without this.
 
 use diesel::prelude::*;
+use keyway_core::oauth::ClientOrigin;
 use keyway_core::{Duration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +12,9 @@ use crate::conn::Conn;
 use crate::error::StoreError;
 use crate::feed;
 use crate::schema::{
-    access_tokens, attempts, authorization_codes, families, logout_notices, mail_links, outbox,
-    record_batches, refresh_tokens, request_records, sessions, shown_secrets, spent_proofs, usage_counts,
+    access_tokens, attempts, authorization_codes, client_secrets, clients, device_codes, families, grants,
+    logout_notices, mail_links, outbox, pushed_requests, record_batches, refresh_tokens, registration_tokens,
+    request_records, sessions, shown_secrets, spent_proofs, usage_counts,
 };
 use crate::store::Store;
 use crate::tables::settings;
@@ -27,6 +29,8 @@ const UNREADABLE: StoreError = StoreError::Inconsistent { table: "settings", col
 pub struct Retention {
     /// Expired codes, links, access tokens and ended families: so long they can still be asked after.
     pub expired: Duration,
+    /// Clients that registered themselves and were never used since.
+    pub unused_clients: Duration,
     /// Mails, and notices to clients, that were sent or given up.
     pub mails: Duration,
     /// Counts of guesses without a new one.
@@ -43,6 +47,7 @@ impl Default for Retention {
     fn default() -> Self {
         Self {
             expired: Duration::days(7),
+            unused_clients: Duration::days(30),
             mails: Duration::days(7),
             attempts: Duration::days(2),
             request_records: Duration::days(30),
@@ -72,7 +77,7 @@ pub struct LastRun {
 type Sweep = fn(&mut Conn, Timestamp, &Retention) -> Result<usize, StoreError>;
 
 /// What refers to a row goes before the row.
-const SWEEPS: [(&str, Sweep); 15] = [
+const SWEEPS: &[(&str, Sweep)] = &[
     ("sessions", |conn, now, _| sweep_sessions(conn, now)),
     ("attempts", sweep_attempts),
     ("mail_links", sweep_mail_links),
@@ -84,6 +89,8 @@ const SWEEPS: [(&str, Sweep); 15] = [
     ("access_tokens", sweep_access_tokens),
     ("refresh_tokens", sweep_refresh_tokens),
     ("families", sweep_families),
+    ("registration_tokens", sweep_registration_tokens),
+    ("clients", sweep_clients),
     ("feed", |conn, now, _| feed::cut(conn, now, BATCH)),
     ("request_records", sweep_request_records),
     ("usage_counts", sweep_usage),
@@ -96,7 +103,7 @@ const SWEEPS: [(&str, Sweep); 15] = [
 /// When a statement fails; what was deleted before stays deleted.
 pub async fn run(store: &Store, now: Timestamp, retention: Retention) -> Result<Deleted, StoreError> {
     let mut deleted = Deleted::default();
-    for (table, sweep) in SWEEPS {
+    for &(table, sweep) in SWEEPS {
         let mut count = 0_u64;
         loop {
             let batch = store.write(move |tx| sweep(tx.conn(), now, &retention)).await?;
@@ -219,6 +226,36 @@ fn sweep_families(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<u
         .and(not(exists(access_tokens::table.filter(access_tokens::family_id.eq(id)))))
         .and(not(exists(authorization_codes::table.filter(authorization_codes::family_id.eq(id)))));
     delete_batch!(conn, families, id: String, over.and(unused))
+}
+
+fn sweep_registration_tokens(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usize, StoreError> {
+    let over = registration_tokens::expires_at.le((now - keep.expired).as_micros());
+    delete_batch!(conn, registration_tokens, id: String, over)
+}
+
+/// Those that registered themselves and never came back, or were deleted, once nothing refers to them any more.
+fn sweep_clients(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usize, StoreError> {
+    use diesel::dsl::{exists, not};
+    let unused = clients::created_at
+        .le((now - keep.unused_clients).as_micros())
+        .and(clients::last_used_at.is_null().or(clients::deleted_at.is_not_null()));
+    let unreferenced = not(exists(grants::table.filter(grants::client_id.eq(clients::id))))
+        .and(not(exists(authorization_codes::table.filter(authorization_codes::client_id.eq(clients::id)))))
+        .and(not(exists(families::table.filter(families::client_id.eq(clients::id)))))
+        .and(not(exists(access_tokens::table.filter(access_tokens::client_id.eq(clients::id)))))
+        .and(not(exists(pushed_requests::table.filter(pushed_requests::client_id.eq(clients::id)))))
+        .and(not(exists(device_codes::table.filter(device_codes::client_id.eq(clients::id)))))
+        .and(not(exists(logout_notices::table.filter(logout_notices::client_id.eq(clients::id)))));
+    let batch: Vec<String> = clients::table
+        .filter(clients::origin.eq(ClientOrigin::Dynamic.as_str()).and(unused).and(unreferenced))
+        .select(clients::id)
+        .limit(BATCH)
+        .load(conn)?;
+    if batch.is_empty() {
+        return Ok(0);
+    }
+    diesel::delete(client_secrets::table.filter(client_secrets::client_id.eq_any(&batch))).execute(conn)?;
+    Ok(diesel::delete(clients::table.filter(clients::id.eq_any(&batch))).execute(conn)?)
 }
 
 fn sweep_request_records(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usize, StoreError> {

@@ -9,6 +9,18 @@ INSERT INTO owners (id, kind, name, version, created_at) VALUES ('o', 'person', 
 INSERT INTO clients (id, owner_id, kind, name, auth_method, redirect_uris, post_logout_redirect_uris, grant_types,
   scopes, token_format, origin, created_at, version)
   VALUES ('c', 'o', 'public', 'App', 'none', '[]', '[]', '', '', 'opaque', 'manual', 0, 0);
+INSERT INTO clients (id, owner_id, kind, name, auth_method, redirect_uris, post_logout_redirect_uris, grant_types,
+  scopes, token_format, origin, created_at, version, last_used_at, deleted_at)
+  VALUES ('d1', 'o', 'public', 'App', 'none', '[]', '[]', '', '', 'opaque', 'dynamic', 0, 0, NULL, NULL),
+         ('d2', 'o', 'public', 'App', 'none', '[]', '[]', '', '', 'opaque', 'dynamic', 0, 0, 1, NULL),
+         ('d3', 'o', 'public', 'App', 'none', '[]', '[]', '', '', 'opaque', 'dynamic', 0, 0, NULL, NULL),
+         ('d4', 'o', 'public', 'App', 'none', '[]', '[]', '', '', 'opaque', 'dynamic', {now}, 0, NULL, NULL),
+         ('d5', 'o', 'public', 'App', 'none', '[]', '[]', '', '', 'opaque', 'dynamic', 0, 0, 1, 1);
+INSERT INTO client_secrets (id, client_id, digest, last4, created_at) VALUES ('s1', 'd1', {x}01', 'abcd', 0);
+INSERT INTO registration_tokens (id, digest, owner_id, note, uses_left, created_at, expires_at)
+  VALUES ('i1', {x}01', 'o', '', 1, 0, 0), ('i2', {x}02', 'o', '', 1, 0, {now});
+INSERT INTO grants (id, owner_id, client_id, scopes, offline, created_at, updated_at)
+  VALUES ('g3', 'o', 'd3', '', TRUE, 0, 0);
 INSERT INTO grants (id, owner_id, client_id, scopes, offline, created_at, updated_at)
   VALUES ('g', 'o', 'c', '', TRUE, 0, 0);
 INSERT INTO sessions (digest, id, state, created_at, last_seen_at, expires_at)
@@ -68,6 +80,8 @@ async fn what_is_over_goes_and_what_is_not_stays() {
             ("access_tokens", 1),
             ("refresh_tokens", 1),
             ("families", 2),
+            ("registration_tokens", 1),
+            ("clients", 2),
             ("feed", 1),
             ("request_records", 1),
             ("usage_counts", 3),

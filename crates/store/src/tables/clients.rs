@@ -196,6 +196,37 @@ pub fn update(conn: &mut Conn, client: &Client) -> Result<bool, StoreError> {
     Ok(rows == 1)
 }
 
+/// The digest of the registration access token of a client that registered itself (RFC 7592).
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn registration(conn: &mut Conn, id: ClientId) -> Result<Option<SecretDigest>, StoreError> {
+    let digest: Option<Option<Vec<u8>>> = clients::table
+        .filter(clients::id.eq(id.entity().to_string()).and(clients::deleted_at.is_null()))
+        .select(clients::registration_digest)
+        .first(conn)
+        .optional()?;
+    digest.flatten().map(|bytes| TABLE.digest("registration_digest", &bytes)).transpose()
+}
+
+/// Puts another registration access token in the place of `before`; `false` if it is not the one any more.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn rotate_registration(
+    conn: &mut Conn,
+    id: ClientId,
+    before: SecretDigest,
+    after: SecretDigest,
+) -> Result<bool, StoreError> {
+    let rows = diesel::update(clients::table)
+        .filter(clients::id.eq(id.entity().to_string()).and(clients::deleted_at.is_null()))
+        .filter(clients::registration_digest.eq(before.as_bytes().to_vec()))
+        .set(clients::registration_digest.eq(after.as_bytes().to_vec()))
+        .execute(conn)?;
+    Ok(rows == 1)
+}
+
 /// Remembers that a client authenticated.
 ///
 /// # Errors

@@ -23,6 +23,7 @@ pub mod overview;
 pub mod owners;
 pub mod records;
 pub mod refresh_tokens;
+pub mod registration_tokens;
 pub mod sessions;
 pub mod settings;
 pub mod shown_secrets;
