@@ -1,7 +1,14 @@
 //! Who sends requests: anonymous callers, holders of credentials, apps. All share one trait.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use keyway_core::Clock as _;
+use keyway_core::clock::ManualClock;
+use keyway_core::jwt::{Algorithm, SigningKey, generate_key};
+use keyway_core::oauth::dpop::{ProvenRequest, make_proof};
+use keyway_core::secret::SecretDigest;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 
@@ -139,5 +146,56 @@ impl OauthClient {
     }
     pub async fn token(&self, fields: &[(&str, &str)]) -> Reply {
         self.ask("/oauth/token", fields).await
+    }
+}
+
+/// The key of a client that proves for each request to hold it (RFC 9449).
+#[derive(Clone)]
+pub struct Prover {
+    key: SigningKey,
+    clock: Arc<ManualClock>,
+    count: Arc<AtomicU64>,
+}
+
+impl Prover {
+    pub fn new(clock: &Arc<ManualClock>) -> Self {
+        let der = generate_key(Algorithm::Es256).expect("a key");
+        let key = SigningKey::from_pkcs8("unused", Algorithm::Es256, &der).expect("the key");
+        Self { key, clock: Arc::clone(clock), count: Arc::default() }
+    }
+    pub fn thumbprint(&self) -> String {
+        self.key.public_jwk().expect("the public half").key.thumbprint().to_string()
+    }
+    /// A new proof for a request to `url`, with `token` if it carries one.
+    pub fn proof(&self, method: &str, url: &str, token: Option<&str>) -> String {
+        let access_token = token.map(|token| SecretDigest::of(token.as_bytes()));
+        let request = ProvenRequest { method, url, access_token };
+        let jti = self.count.fetch_add(1, Ordering::Relaxed).to_string();
+        make_proof(&self.key, &request, &jti, self.clock.now()).expect("a proof")
+    }
+    /// Sends `request` with a proof for it and, if it carries one, with the token that it is for.
+    pub async fn send(&self, request: RequestBuilder, token: Option<&str>) -> Reply {
+        let (client, request) = request.build_split();
+        let mut request = request.expect("the request");
+        let proof = self.proof(request.method().as_str(), request.url().as_str(), token);
+        request.headers_mut().insert("dpop", proof.parse().expect("a header"));
+        if let Some(token) = token {
+            let value = format!("DPoP {token}").parse().expect("a header");
+            request.headers_mut().insert("authorization", value);
+        }
+        let what = format!("{} {}", request.method(), request.url());
+        Reply::read(what, client.execute(request).await.expect("an answer")).await
+    }
+}
+
+impl OauthClient {
+    /// Asks the token endpoint with a proof.
+    pub async fn token_proven(&self, prover: &Prover, fields: &[(&str, &str)]) -> Reply {
+        let mut fields = fields.to_vec();
+        if self.secret.is_none() {
+            fields.push(("client_id", &self.id));
+        }
+        let request = self.http.post(format!("{}/oauth/token", self.portal)).form(&fields);
+        prover.send(self.sign(request), None).await
     }
 }

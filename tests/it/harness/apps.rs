@@ -1,9 +1,9 @@
 //! Apps of other people: how they are registered, and how a user sends one a code.
 
-use keyway_core::oauth::{AuthMethod, ClientKind, GrantType, RedirectUri, TokenFormat};
-use keyway_portal::flows::clients::{self, NewClient, builtin_owner};
+use keyway_core::oauth::{AuthMethod, ClientKind, GrantType};
+use keyway_portal::flows::clients::{self, NewClient, Profile, builtin_owner};
 
-use super::actors::OauthClient;
+use super::actors::{OauthClient, Prover};
 use super::app::TestApp;
 use super::browser::Browser;
 use super::reply::Reply;
@@ -19,18 +19,29 @@ pub fn notebook(kind: ClientKind) -> NewClient {
     NewClient {
         owner: builtin_owner(),
         kind,
-        name: "Notebook".into(),
-        auth_method: match kind {
-            ClientKind::Public => AuthMethod::None,
-            ClientKind::Confidential | ClientKind::ResourceServer => AuthMethod::ClientSecretBasic,
-        },
-        redirect_uris: vec![CALLBACK.parse::<RedirectUri>().expect("a redirect URI")],
-        post_logout_redirect_uris: vec![],
-        grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
-        scopes: "notes:read notes:write".parse().expect("scopes"),
-        token_format: TokenFormat::Opaque,
         audience: None,
+        registration: None,
+        profile: Profile {
+            name: "Notebook".into(),
+            auth_method: match kind {
+                ClientKind::Public => AuthMethod::None,
+                ClientKind::Confidential | ClientKind::ResourceServer => AuthMethod::ClientSecretBasic,
+            },
+            redirect_uris: vec![CALLBACK.parse().expect("a redirect URI")],
+            grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+            scopes: "notes:read notes:write".parse().expect("scopes"),
+            ..Profile::default()
+        },
     }
+}
+
+fn redemption<'f>(code: &'f str, verifier: &'f str) -> [(&'static str, &'f str); 4] {
+    [
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", verifier),
+    ]
 }
 
 impl TestApp {
@@ -90,16 +101,18 @@ impl OauthClient {
     }
     /// With this verifier.
     pub async fn redeem_with(&self, code: &str, verifier: &str) -> Reply {
-        self.token(&[
-            ("grant_type", "authorization_code"),
-            ("code", code),
-            ("redirect_uri", CALLBACK),
-            ("code_verifier", verifier),
-        ])
-        .await
+        self.token(&redemption(code, verifier)).await
+    }
+    /// With a proof of a key.
+    pub async fn redeem_proven(&self, prover: &Prover, code: &str) -> Reply {
+        self.token_proven(prover, &redemption(code, VERIFIER)).await
     }
     /// Asks for the next pair.
     pub async fn refresh(&self, token: &str) -> Reply {
         self.token(&[("grant_type", "refresh_token"), ("refresh_token", token)]).await
+    }
+    /// With a proof of a key.
+    pub async fn refresh_proven(&self, prover: &Prover, token: &str) -> Reply {
+        self.token_proven(prover, &[("grant_type", "refresh_token"), ("refresh_token", token)]).await
     }
 }

@@ -1,3 +1,4 @@
 //! The authorization server, seen by its clients.
 
+mod dpop;
 mod races;

@@ -7,10 +7,11 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::AlgorithmParameters;
 use jsonwebtoken::{DecodingKey, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -246,6 +247,15 @@ impl SigningKey {
         header.typ = Some(typ.to_owned());
         header.kid = Some(self.kid.to_string());
         jsonwebtoken::encode(&header, claims, &self.encoding).map_err(|_| KeyError::Signing)
+    }
+
+    /// Signs `claims` under a header of the caller's making.
+    pub(crate) fn sign_parts(&self, header: &Value, claims: &Value) -> Result<String, KeyError> {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", part(header), part(claims));
+        let algorithm = self.algorithm.to_jsonwebtoken();
+        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &self.encoding, algorithm);
+        Ok(format!("{signed}.{}", signature.map_err(|_| KeyError::Signing)?))
     }
 }
 

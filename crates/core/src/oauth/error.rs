@@ -23,6 +23,8 @@ pub enum ErrorCode {
     UnsupportedResponseType,
     /// RFC 8707 §2: the resource is not ours, or more than one.
     InvalidTarget,
+    /// RFC 9449 §5: the DPoP proof is missing or wrong.
+    InvalidDpopProof,
     /// RFC 7009 §2.2.1: this kind of token cannot be revoked.
     UnsupportedTokenType,
     /// OpenID Connect Core §3.1.2.6: `prompt=none`, and nobody is signed in.
@@ -48,6 +50,7 @@ impl ErrorCode {
             Self::AccessDenied => "access_denied",
             Self::UnsupportedResponseType => "unsupported_response_type",
             Self::InvalidTarget => "invalid_target",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::UnsupportedTokenType => "unsupported_token_type",
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",

@@ -4,6 +4,7 @@
 mod assertion;
 mod client;
 mod client_keys;
+pub mod dpop;
 mod error;
 mod grant;
 mod introspection;

@@ -7,6 +7,7 @@ use keyway_core::change::UnknownName;
 use keyway_core::clock::Duration;
 use keyway_core::credential::{self, Brand, Kind};
 use keyway_core::ids::{GrantId, OwnerId, SessionId};
+use keyway_core::jwt::Thumbprint;
 use keyway_core::oauth::pkce::Challenge;
 use keyway_core::oauth::{CODE_LIFETIME, Client, ErrorCode, Grant, GrantType, OauthError};
 use keyway_core::scope::ScopeSet;
@@ -69,6 +70,8 @@ pub struct AuthorizationRequest {
     pub prompt: Prompt,
     /// How long ago the user may have signed in.
     pub max_age: Option<Duration>,
+    /// The key that the code shall be bound to (`dpop_jkt`, RFC 9449 §10).
+    pub bound_to: Option<Thumbprint>,
 }
 
 /// Reads a request of `client`, whose redirect URI has been checked.
@@ -110,6 +113,8 @@ pub fn read(
             Some(Duration::seconds(i64::from(seconds)))
         }
     };
+    let bound_to = params.get("dpop_jkt").map(str::parse).transpose();
+    let bound_to = bound_to.map_err(|_| invalid("dpop_jkt is a SHA-256 thumbprint in base64url"))?;
     let nonce = params.get("nonce").map(str::to_owned);
     if [nonce.as_deref(), params.get("state")].into_iter().flatten().any(|text| text.len() > MAX_OPAQUE) {
         return Err(invalid("state and nonce have at most 2048 characters"));
@@ -124,6 +129,7 @@ pub fn read(
         nonce,
         prompt,
         max_age,
+        bound_to,
     })
 }
 
@@ -263,7 +269,7 @@ pub fn approve(
             auth_time: user.auth_time,
             sid: Some(user.session),
             amr: AMR_PASSWORD.to_owned(),
-            bound_to: None,
+            bound_to: request.bound_to,
             created_at: act.now,
             expires_at: act.now + CODE_LIFETIME,
             failures: 0,

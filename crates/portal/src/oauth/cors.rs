@@ -24,7 +24,7 @@ pub async fn any_origin(
     let mut answer = if preflight {
         let answer = HttpResponse::NoContent()
             .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"))
-            .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type"))
+            .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, DPoP"))
             .insert_header((ACCESS_CONTROL_MAX_AGE, "86400"))
             .finish();
         request.into_response(answer)

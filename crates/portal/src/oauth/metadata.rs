@@ -2,6 +2,7 @@
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
+use keyway_core::oauth::dpop::PROOF_ALGORITHMS;
 use keyway_core::oauth::{ASSERTION_ALGORITHMS, AuthMethod, GrantType};
 use serde::Serialize;
 
@@ -47,6 +48,7 @@ struct Metadata<'m> {
     introspection_endpoint_auth_methods_supported: [&'static str; 3],
     introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 4],
     code_challenge_methods_supported: [&'static str; 1],
+    dpop_signing_alg_values_supported: [&'static str; 4],
     authorization_response_iss_parameter_supported: bool,
 }
 
@@ -77,6 +79,7 @@ pub async fn metadata(portal: web::Data<Portal>) -> HttpResponse {
         introspection_endpoint_auth_methods_supported: PROVING_AUTH,
         introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
         code_challenge_methods_supported: ["S256"],
+        dpop_signing_alg_values_supported: PROOF_ALGORITHMS,
         authorization_response_iss_parameter_supported: true,
     })
 }

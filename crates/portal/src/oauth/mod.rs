@@ -2,6 +2,7 @@
 
 pub mod client_auth;
 mod cors;
+pub mod dpop;
 pub mod error;
 mod introspect;
 mod jwks;

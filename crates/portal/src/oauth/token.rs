@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, PRAGMA};
 use actix_web::{HttpRequest, HttpResponse, web};
+use keyway_core::jwt::Thumbprint;
 use keyway_core::oauth::{Client, ClientKind, ErrorCode, GrantType, OauthError};
 use keyway_core::scope::ScopeSet;
 use keyway_core::secret::PlainSecret;
@@ -12,6 +13,7 @@ use keyway_store::tables::audit::Actor;
 use serde::Serialize;
 
 use super::client_auth::authenticate;
+use super::dpop::proven_key;
 use super::error::EndpointError;
 use super::params::Params;
 use crate::extract::ClientAddress;
@@ -36,23 +38,26 @@ pub async fn token(
     })?;
     let answer = match grant {
         GrantType::TokenExchange => {
-            let client = match names_client(&request, &params) {
-                true => Some(client_for(&portal, &request, &params, grant).await?),
-                false => None,
+            let (client, proven) = match names_client(&request, &params) {
+                true => {
+                    let (client, proven) = client_for(&portal, &request, &params, grant).await?;
+                    (Some(client), proven)
+                }
+                false => (None, proven_key(&portal, &request, None).await?),
             };
-            by_exchange(&portal, &params, address, client).await?
+            by_exchange(&portal, &params, address, client, proven).await?
         }
         GrantType::AuthorizationCode => {
-            let client = client_for(&portal, &request, &params, grant).await?;
-            by_code(&portal, &params, address, client).await?
+            let (client, proven) = client_for(&portal, &request, &params, grant).await?;
+            by_code(&portal, &params, address, client, proven).await?
         }
         GrantType::RefreshToken => {
-            let client = client_for(&portal, &request, &params, grant).await?;
-            by_refresh_token(&portal, &params, address, client).await?
+            let (client, proven) = client_for(&portal, &request, &params, grant).await?;
+            by_refresh_token(&portal, &params, address, client, proven).await?
         }
         GrantType::ClientCredentials => {
-            let client = client_for(&portal, &request, &params, grant).await?;
-            by_client_credentials(&portal, &params, address, client).await?
+            let (client, proven) = client_for(&portal, &request, &params, grant).await?;
+            by_client_credentials(&portal, &params, address, client, proven).await?
         }
     };
     Ok(HttpResponse::Ok()
@@ -67,16 +72,17 @@ fn names_client(request: &HttpRequest, params: &Params) -> bool {
     request.headers().contains_key(AUTHORIZATION) || params.get("client_id").is_some()
 }
 
-/// The client, authenticated, that may use `grant`.
+/// The client, authenticated, that may use `grant`, and the key that it proves to hold.
 async fn client_for(
     portal: &Portal,
     request: &HttpRequest,
     params: &Params,
     grant: GrantType,
-) -> Result<Client, EndpointError> {
+) -> Result<(Client, Option<Thumbprint>), EndpointError> {
     let client = authenticate(portal, request, params).await?;
     if client.may_use(grant) {
-        return Ok(client);
+        let proven = proven_key(portal, request, Some(&client)).await?;
+        return Ok((client, proven));
     }
     let text = format!("this client may not use the grant {}", grant.as_str());
     Err(EndpointError::oauth(ErrorCode::UnauthorizedClient, text))
@@ -102,6 +108,7 @@ async fn by_code(
     params: &Params,
     address: IpAddr,
     client: Client,
+    proven: Option<Thumbprint>,
 ) -> Result<Answer, EndpointError> {
     let act = act(portal, &client, address);
     let presented = code::Presented {
@@ -109,6 +116,7 @@ async fn by_code(
         client,
         redirect_uri: params.get("redirect_uri").map(str::to_owned),
         verifier: params.get("code_verifier").map(str::to_owned),
+        proven,
     };
     Ok(code::run(&portal.store, &portal.issuance, act, presented).await?)
 }
@@ -118,10 +126,11 @@ async fn by_refresh_token(
     params: &Params,
     address: IpAddr,
     client: Client,
+    proven: Option<Thumbprint>,
 ) -> Result<Answer, EndpointError> {
     let act = act(portal, &client, address);
     let token = PlainSecret::new(params.require("refresh_token")?);
-    let presented = refresh::Presented { token, client, scope: scope(params)? };
+    let presented = refresh::Presented { token, client, scope: scope(params)?, proven };
     let answer = refresh::run(&portal.store, &portal.issuance, act, presented, theft_mail(portal)).await;
     if answer.is_err() {
         // There may be one about a theft.
@@ -165,6 +174,7 @@ async fn by_client_credentials(
     params: &Params,
     address: IpAddr,
     client: Client,
+    proven: Option<Thumbprint>,
 ) -> Result<Answer, EndpointError> {
     if client.kind != ClientKind::Confidential {
         let text = "only a client that keeps a secret can act for itself";
@@ -172,7 +182,7 @@ async fn by_client_credentials(
     }
     let act = act(portal, &client, address);
     let resource = params.resource()?.map(str::to_owned);
-    let asked = client_credentials::Asked { client, scope: scope(params)?, resource };
+    let asked = client_credentials::Asked { client, scope: scope(params)?, resource, proven };
     Ok(client_credentials::run(&portal.store, &portal.issuance, &act, asked).await?)
 }
 
@@ -181,6 +191,7 @@ async fn by_exchange(
     params: &Params,
     address: IpAddr,
     client: Option<Client>,
+    proven: Option<Thumbprint>,
 ) -> Result<Answer, EndpointError> {
     let invalid = |text: &'static str| EndpointError::oauth(ErrorCode::InvalidRequest, text);
     if params.require("subject_token_type")? != exchange::API_KEY_TYPE {
@@ -208,6 +219,6 @@ async fn by_exchange(
         address: Some(address),
     };
     let key = PlainSecret::new(params.require("subject_token")?);
-    let asked = exchange::Asked { key, client, scope: scope(params)?, audience, address };
+    let asked = exchange::Asked { key, client, scope: scope(params)?, audience, address, proven };
     Ok(exchange::run(&portal.store, &portal.issuance, &act, asked).await?)
 }

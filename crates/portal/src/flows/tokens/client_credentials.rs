@@ -2,7 +2,7 @@
 
 use keyway_core::address::AddressList;
 use keyway_core::facts::{Ancestors, Subject};
-use keyway_core::jwt::ACCESS_TOKEN_LIFETIME;
+use keyway_core::jwt::{ACCESS_TOKEN_LIFETIME, Thumbprint};
 use keyway_core::oauth::Client;
 use keyway_core::owner::Environment;
 use keyway_core::scope::ScopeSet;
@@ -21,6 +21,8 @@ pub struct Asked {
     pub scope: Option<ScopeSet>,
     /// The API (RFC 8707).
     pub resource: Option<String>,
+    /// The key that the client proves to hold (RFC 9449).
+    pub proven: Option<Thumbprint>,
 }
 
 /// Gives an access token.
@@ -29,7 +31,7 @@ pub struct Asked {
 /// `invalid_scope` if more is asked than the client was registered with, `invalid_target` if the API is unknown or
 /// more than one could be meant.
 pub async fn run(store: &Store, issuance: &Issuance, act: &Act, asked: Asked) -> Result<Answer, TokenError> {
-    let Asked { client, scope, resource } = asked;
+    let Asked { client, scope, resource, proven } = asked;
     let wanted = scope.as_ref().unwrap_or(&client.scopes);
     if let Some(extra) = wanted.iter().find(|scope| !client.scopes.contains(scope.as_str())) {
         return Err(keyway_core::oauth::OauthError::new(
@@ -55,7 +57,7 @@ pub async fn run(store: &Store, issuance: &Issuance, act: &Act, asked: Asked) ->
         addresses: AddressList::default(),
         budgets,
         rate: None,
-        bound_to: None,
+        bound_to: proven,
         auth_time: None,
         lifetime: ACCESS_TOKEN_LIFETIME,
         not_after: None,

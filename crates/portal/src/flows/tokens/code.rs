@@ -1,21 +1,21 @@
-//! Redeeming an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6): client, redirect URI and verifier first; what
+//! Redeeming an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6): client, redirect URI, verifier and key first; what
 //! fails there is counted and changes nothing else. A code that is redeemed twice ends what the first redemption gave.
 
+use keyway_core::Timestamp;
 use keyway_core::facts::Ancestors;
 use keyway_core::ids::FamilyId;
-use keyway_core::jwt::ACCESS_TOKEN_LIFETIME;
+use keyway_core::jwt::{ACCESS_TOKEN_LIFETIME, Thumbprint};
 use keyway_core::oauth::{
     Client, ErrorCode, FAMILY_LIFETIME, GrantType, MAX_CODE_FAILURES, OauthError, REFRESH_IDLE,
 };
 use keyway_core::owner::Environment;
 use keyway_core::secret::PlainSecret;
-use keyway_core::{Random, Timestamp};
 use keyway_store::tables::codes::{self, AuthorizationCode};
 use keyway_store::tables::families::{self as table, EndReason, Family, FamilyKind};
 use keyway_store::tables::{grants, owners};
 use keyway_store::{Conn, Store, StoreError, Tx, feed};
 
-use super::families::{begin, end_because, refresh_token, terms};
+use super::families::{begin, end_because, refresh_binding, refresh_token, terms};
 use super::{Answer, Ground, Issuance, Issued, TokenError};
 use crate::flows::Act;
 
@@ -30,6 +30,8 @@ pub struct Presented {
     pub redirect_uri: Option<String>,
     /// The PKCE verifier.
     pub verifier: Option<String>,
+    /// The key that the client proves to hold (RFC 9449).
+    pub proven: Option<Thumbprint>,
 }
 
 enum Found {
@@ -69,7 +71,7 @@ pub async fn run(
         Found::Redeemed => store.write(move |tx| replayed(tx, &act, &presented)).await?,
         Found::Good(good) => {
             let (code, ground) = *good;
-            let offer = make(issuance, &presented.client, &code, &ground, &act)?;
+            let offer = make(issuance, &presented, &code, &ground, &act)?;
             store.write(move |tx| redeem(tx, &act, &presented, &code, offer)).await?
         }
     };
@@ -98,6 +100,9 @@ fn find(
     if !presented.verifier.as_deref().is_some_and(|verifier| code.challenge.is_met_by(verifier)) {
         return Ok(Found::Failed(refused("code_verifier does not meet the code_challenge")));
     }
+    if code.bound_to.is_some() && code.bound_to != presented.proven {
+        return Ok(Found::Failed(refused("the code is bound to a key that was not proven")));
+    }
     if code.failures >= MAX_CODE_FAILURES {
         return Err(TokenError::grant("the code was presented wrongly too often"));
     }
@@ -113,24 +118,25 @@ fn find(
 
 fn make(
     issuance: &Issuance,
-    client: &Client,
+    presented: &Presented,
     code: &AuthorizationCode,
     ground: &Ground,
     act: &Act,
 ) -> Result<Offer, TokenError> {
-    let family = family(client, code, act, &*act.random);
-    let terms = terms(issuance, &family, &ground.owner, code.scopes.clone());
+    let family = family(presented, code, act);
+    let terms = terms(issuance, &family, &ground.owner, code.scopes.clone(), presented.proven);
     let issued = issuance.issue(ground, &terms, act.now, &*act.random)?;
     let refresh = family.has_refresh.then(|| refresh_token(issuance, &*act.random));
     let answer = issued.response(refresh.clone()).to_answer();
     Ok(Offer { family, refresh, issued, answer })
 }
 
-fn family(client: &Client, code: &AuthorizationCode, act: &Act, random: &dyn Random) -> Family {
+fn family(presented: &Presented, code: &AuthorizationCode, act: &Act) -> Family {
+    let client = &presented.client;
     let has_refresh = client.may_use(GrantType::RefreshToken);
     let ends = act.now + FAMILY_LIFETIME;
     Family {
-        id: FamilyId::new(act.now, random),
+        id: FamilyId::new(act.now, &*act.random),
         owner: code.owner,
         client: client.id,
         grant: Some(code.grant),
@@ -155,7 +161,7 @@ fn family(client: &Client, code: &AuthorizationCode, act: &Act, random: &dyn Ran
         auth_time: Some(code.auth_time),
         sid: code.sid,
         amr: code.amr.clone(),
-        bound_to: code.bound_to,
+        bound_to: refresh_binding(client, presented.proven),
     }
 }
 

@@ -7,7 +7,7 @@ use keyway_core::Timestamp;
 use keyway_core::audience::{Api, Audience};
 use keyway_core::facts::{Facts, State};
 use keyway_core::ids::ClientId;
-use keyway_core::jwt::ACCESS_TOKEN_LIFETIME;
+use keyway_core::jwt::{ACCESS_TOKEN_LIFETIME, Thumbprint};
 use keyway_core::oauth::{Client, ErrorCode, OauthError, TokenFormat};
 use keyway_core::scope::ScopeSet;
 use keyway_core::secret::PlainSecret;
@@ -36,6 +36,8 @@ pub struct Asked {
     pub audience: Option<String>,
     /// From where.
     pub address: IpAddr,
+    /// The key that was proven to be held (RFC 9449).
+    pub proven: Option<Thumbprint>,
 }
 
 /// Gives a JWT for a key.
@@ -92,7 +94,7 @@ fn find(
         addresses: key.addresses,
         budgets: key.budgets,
         rate: None,
-        bound_to: None,
+        bound_to: asked.proven,
         auth_time: None,
         lifetime: ACCESS_TOKEN_LIFETIME,
         not_after: key.expires_at,

@@ -6,7 +6,8 @@ use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::credential::{self, Kind};
 use keyway_core::facts::{Budgets, Subject};
 use keyway_core::ids::{FamilyId, OwnerId};
-use keyway_core::oauth::REFRESH_IDLE;
+use keyway_core::jwt::Thumbprint;
+use keyway_core::oauth::{Client, ClientKind, REFRESH_IDLE};
 use keyway_core::owner::Owner;
 use keyway_core::scope::ScopeSet;
 use keyway_core::secret::PlainSecret;
@@ -18,8 +19,14 @@ use serde_json::json;
 use super::{Issuance, Terms};
 use crate::flows::{Act, Deed};
 
-/// What an access token of `family` is like, with `scopes` of its own.
-pub(super) fn terms(issuance: &Issuance, family: &Family, owner: &Owner, scopes: ScopeSet) -> Terms {
+/// What an access token of `family` is like, with `scopes` of its own and bound to the key that its request proved.
+pub(super) fn terms(
+    issuance: &Issuance,
+    family: &Family,
+    owner: &Owner,
+    scopes: ScopeSet,
+    bound_to: Option<Thumbprint>,
+) -> Terms {
     let mut ancestors = family.ancestors.clone();
     ancestors.push(family.id.entity());
     Terms {
@@ -34,11 +41,17 @@ pub(super) fn terms(issuance: &Issuance, family: &Family, owner: &Owner, scopes:
         addresses: keyway_core::address::AddressList::default(),
         budgets: budgets(issuance, family, owner),
         rate: None,
-        bound_to: family.bound_to,
+        bound_to,
         auth_time: family.auth_time,
         lifetime: family.access_lifetime,
         not_after: Some(family.expires_at),
     }
+}
+
+/// The key that the refresh tokens of a family are bound to: the first that was proven, for a client that has no other
+/// way to prove who it is (RFC 9449 §5).
+pub(super) fn refresh_binding(client: &Client, proven: Option<Thumbprint>) -> Option<Thumbprint> {
+    proven.filter(|_| client.kind == ClientKind::Public)
 }
 
 /// An app that a user authorised has a budget per user and app; what the owner minted draws on the owner's.

@@ -149,7 +149,7 @@ pub async fn prepare(
         amr: String::new(),
         bound_to: None,
     };
-    let terms = terms(issuance, &family, &ground.owner, order.scopes);
+    let terms = terms(issuance, &family, &ground.owner, order.scopes, None);
     let issued = issuance.issue(&ground, &terms, act.now, &*act.random).map_err(TokenError::from)?;
     let refresh = order.refresh.then(|| refresh_token(issuance, &*act.random));
     Ok(Minted { access_expires_at: issued.expires_at, family, refresh, issued })

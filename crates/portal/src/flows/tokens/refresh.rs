@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use keyway_core::jwt::Thumbprint;
 use keyway_core::oauth::{Client, ErrorCode, OauthError};
 use keyway_core::scope::ScopeSet;
 use keyway_core::secret::PlainSecret;
@@ -27,6 +28,8 @@ pub struct Presented {
     pub client: Client,
     /// Fewer scopes than were given, for the access token alone.
     pub scope: Option<ScopeSet>,
+    /// The key that the client proves to hold (RFC 9449).
+    pub proven: Option<Thumbprint>,
 }
 
 /// What the owner is told of a theft.
@@ -126,6 +129,9 @@ fn look_up(
     if family.client != presented.client.id {
         return Ok(Err(refused("the refresh token was issued to another client")));
     }
+    if family.bound_to.is_some() && family.bound_to != presented.proven {
+        return Ok(Err(refused("the refresh token is bound to a key that was not proven")));
+    }
     if family.ended_at.is_some() {
         return Ok(Err(refused("the refresh token has been revoked")));
     }
@@ -148,7 +154,7 @@ fn find(
     }
     let scopes = scopes(conn, issuance, presented, &family)?;
     let ground = issuance.ground_at(conn, position, family.owner, family.format)?;
-    let terms = terms(issuance, &family, &ground.owner, scopes);
+    let terms = terms(issuance, &family, &ground.owner, scopes, presented.proven);
     Ok(Found::Unspent(Box::new(Rotation { family, sequence: token.sequence, ground, terms })))
 }
 

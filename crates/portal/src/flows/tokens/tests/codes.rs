@@ -106,6 +106,7 @@ async fn a_client_acts_for_itself_on_its_owners_budget() {
                 client: client.clone(),
                 scope: scope.map(|text| text.parse().unwrap()),
                 resource: None,
+                proven: None,
             };
             let run = |asked| {
                 let act = it.act();

@@ -43,7 +43,14 @@ async fn key(it: &World, lifetime: Option<Lifetime>, addresses: &str) -> (ApiKey
 }
 
 fn asked(key: &PlainSecret) -> Asked {
-    Asked { key: key.clone(), client: None, scope: None, audience: None, address: HERE.parse().unwrap() }
+    Asked {
+        key: key.clone(),
+        client: None,
+        scope: None,
+        audience: None,
+        address: HERE.parse().unwrap(),
+        proven: None,
+    }
 }
 
 async fn run(it: &World, asked: Asked) -> Result<Pair, TokenError> {

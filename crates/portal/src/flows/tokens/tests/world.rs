@@ -191,6 +191,7 @@ impl World {
             client: client.clone(),
             redirect_uri: redirect_uri.map(str::to_owned),
             verifier: verifier.map(str::to_owned),
+            proven: None,
         };
         let portal = &self.it.portal;
         code::run(&portal.store, &portal.issuance, self.act(), presented)
@@ -219,6 +220,7 @@ impl World {
             token: token.clone(),
             client: client.clone(),
             scope: scope.map(|text| text.parse().unwrap()),
+            proven: None,
         };
         let portal = &self.it.portal;
         let mail: refresh::TheftMail = Arc::new(|theft| {
