@@ -8,6 +8,7 @@ use anyhow::Context;
 use keyway_core::audience::{Audience, Catalogue};
 use keyway_core::clock::SystemClock;
 use keyway_core::facts::LimitDefaults;
+use keyway_core::jwt::Purpose;
 use keyway_core::random::OsRandom;
 use keyway_core::source::RecordSink;
 use keyway_core::{Clock, Random};
@@ -92,7 +93,7 @@ impl House {
         seal::bind(&store, &master_key, &*random).await?;
         let house = Self { config: Arc::new(config), clock, random, store, master_key };
         house.furnish().await?;
-        jwt::ensure(&house.store, &house.key_ring(), house.act(Actor::system())).await?;
+        jwt::ensure(&house.store, &house.key_ring(), house.act(Actor::system()), &Purpose::ALL).await?;
         Ok(house)
     }
 

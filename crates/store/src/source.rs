@@ -4,7 +4,7 @@ use keyway_core::Duration;
 use keyway_core::change::{Epoch, FeedPage, FeedSnapshot, Position};
 use keyway_core::facts::{Facts, LimitDefaults};
 use keyway_core::ids::EntityId;
-use keyway_core::jwt::{Jwks, VerificationKeys};
+use keyway_core::jwt::{Jwks, Purpose, VerificationKeys};
 use keyway_core::record::RecordBatch;
 use keyway_core::source::{CredentialSource, Pending, Presented, RecordSink, SourceError};
 
@@ -66,7 +66,8 @@ impl CredentialSource for StoreSource {
 
     fn verification_keys(&self) -> Pending<'_, VerificationKeys> {
         Box::pin(async move {
-            let published: Result<_, StoreError> = self.store.read(signing_keys::published).await;
+            let published: Result<_, StoreError> =
+                self.store.read(|conn| signing_keys::published(conn, Purpose::AccessToken)).await;
             let jwks = Jwks { keys: published?.into_iter().map(|key| key.public).collect() };
             VerificationKeys::from_jwks(&jwks).map_err(|error| SourceError::Inconsistent(error.to_string()))
         })

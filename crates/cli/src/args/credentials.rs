@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as Group, Subcommand, ValueEnum};
+use keyway_core::jwt::Algorithm;
 
 #[derive(Subcommand, Debug)]
 pub enum Key {
@@ -168,6 +169,16 @@ pub enum IdTokenAlgorithm {
     EdDsa,
 }
 
+impl From<IdTokenAlgorithm> for Algorithm {
+    fn from(algorithm: IdTokenAlgorithm) -> Self {
+        match algorithm {
+            IdTokenAlgorithm::Rs256 => Self::Rs256,
+            IdTokenAlgorithm::Es256 => Self::Es256,
+            IdTokenAlgorithm::EdDsa => Self::EdDsa,
+        }
+    }
+}
+
 #[derive(Subcommand, Debug)]
 pub enum Token {
     /// Make a pair of access and refresh token; printed once.
@@ -196,6 +207,12 @@ pub enum SigningKey {
     List,
     /// Let the next key sign from now on.
     Rotate {
+        /// What the keys sign.
+        #[arg(long, value_enum, default_value_t = KeyPurpose::AccessToken)]
+        purpose: KeyPurpose,
+        /// Of the keys for ID tokens, those of this algorithm.
+        #[arg(long, value_enum, default_value_t = IdTokenAlgorithm::Rs256)]
+        algorithm: IdTokenAlgorithm,
         /// Even if verifiers may not have fetched it yet.
         #[arg(long)]
         now: bool,
@@ -209,7 +226,21 @@ pub enum SigningKey {
     Import {
         /// The file.
         file: PathBuf,
+        /// What it will sign [default: ID tokens with an RSA key, access tokens with any other].
+        #[arg(long, value_enum)]
+        purpose: Option<KeyPurpose>,
+        /// Let it sign at once, even if verifiers may not have fetched it yet.
+        #[arg(long)]
+        now: bool,
     },
+}
+
+/// What signing keys sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum KeyPurpose {
+    AccessToken,
+    IdToken,
 }
 
 #[derive(Subcommand, Debug)]

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use clap::{Args as Group, Parser, Subcommand};
 
 pub use credentials::{
-    Client, ClientCreate, Format, GrantType, IdTokenAlgorithm, Key, KeyCreate, MasterKey, Method, SigningKey,
-    Token, TokenMint,
+    Client, ClientCreate, Format, GrantType, IdTokenAlgorithm, Key, KeyCreate, KeyPurpose, MasterKey, Method,
+    SigningKey, Token, TokenMint,
 };
 pub use people::{Login, User, UserCreate};
 pub use running::{Config, Dev, Portal, SampleApi, Verify};

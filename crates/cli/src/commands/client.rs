@@ -3,7 +3,6 @@
 use anyhow::{Context, bail};
 use keyway_core::audience::Catalogue;
 use keyway_core::ids::ClientId;
-use keyway_core::jwt::Algorithm;
 use keyway_core::oauth::{AuthMethod, ClientKeys, ClientKind, GrantType, RedirectUri, TokenFormat};
 use keyway_core::scope::{Scope, ScopeSet};
 use keyway_portal::flows::clients::{self, NewClient, Profile};
@@ -11,7 +10,7 @@ use keyway_store::tables::clients as rows;
 use serde::Serialize;
 
 use super::user;
-use crate::args::{self, Client, ClientCreate, Format, IdTokenAlgorithm, Method};
+use crate::args::{self, Client, ClientCreate, Format, Method};
 use crate::house::House;
 use crate::output::{Output, table};
 
@@ -109,11 +108,7 @@ fn read(
                 Format::Opaque => TokenFormat::Opaque,
                 Format::Jwt => TokenFormat::Jwt,
             },
-            id_token_algorithm: match args.id_token_alg {
-                IdTokenAlgorithm::Rs256 => Algorithm::Rs256,
-                IdTokenAlgorithm::Es256 => Algorithm::Es256,
-                IdTokenAlgorithm::EdDsa => Algorithm::EdDsa,
-            },
+            id_token_algorithm: args.id_token_alg.into(),
             dpop_bound: args.dpop_bound,
         },
     })

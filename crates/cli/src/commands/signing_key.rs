@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use keyway_core::jwt::{Algorithm, Purpose};
 use keyway_portal::flows::jwt;
 use keyway_store::tables::signing_keys;
 use serde::Serialize;
 
-use crate::args::SigningKey;
+use crate::args::{KeyPurpose, SigningKey};
 use crate::house::House;
 use crate::output::{Output, table};
 
@@ -19,6 +20,7 @@ const MAX_FILE: u64 = 64 * 1024;
 #[derive(Serialize)]
 struct Listed {
     kid: String,
+    purpose: &'static str,
     algorithm: &'static str,
     state: &'static str,
     created_at: String,
@@ -38,8 +40,9 @@ pub async fn run(house: &House, which: SigningKey, output: Output) -> anyhow::Re
     let act = house.command();
     match which {
         SigningKey::List => list(house, output).await,
-        SigningKey::Rotate { now } => {
-            let kid = jwt::rotate(&house.store, &ring, act, now).await?;
+        SigningKey::Rotate { purpose, algorithm, now } => {
+            let purpose = line(purpose)(algorithm.into());
+            let kid = jwt::rotate(&house.store, &ring, act, purpose, now).await?;
             output.print(&Current { kid }, |c| format!("{} signs now.", c.kid))
         }
         SigningKey::Revoke { kid } => {
@@ -48,10 +51,26 @@ pub async fn run(house: &House, which: SigningKey, output: Output) -> anyhow::Re
                 format!("{kid} is revoked, with everything that it signed. {} signs now.", c.kid)
             })
         }
-        SigningKey::Import { file } => {
-            let kid = jwt::import(&house.store, &ring, act, &read(&file)?).await?;
-            output.print(&Current { kid }, |c| format!("{} signs next.", c.kid))
+        SigningKey::Import { file, purpose, now } => {
+            let jwk = read(&file)?;
+            let kid = jwt::import(&house.store, &ring, act.clone(), &jwk, purpose.map(line)).await?;
+            if !now {
+                return output.print(&Current { kid }, |c| format!("{} signs next.", c.kid));
+            }
+            let wanted = kid.clone();
+            let key = house.store.read(move |conn| signing_keys::find(conn, &wanted)).await?;
+            let purpose = key.context("the key is gone")?.purpose;
+            let kid = jwt::rotate(&house.store, &ring, act, purpose, true).await?;
+            output.print(&Current { kid }, |c| format!("{} signs now.", c.kid))
         }
+    }
+}
+
+/// The line of keys of a purpose, by the algorithm of a key.
+fn line(purpose: KeyPurpose) -> fn(Algorithm) -> Purpose {
+    match purpose {
+        KeyPurpose::AccessToken => |_| Purpose::AccessToken,
+        KeyPurpose::IdToken => Purpose::IdToken,
     }
 }
 
@@ -61,15 +80,18 @@ async fn list(house: &House, output: Output) -> anyhow::Result<()> {
         .iter()
         .map(|key| Listed {
             kid: key.kid().to_owned(),
+            purpose: key.purpose.as_str(),
             algorithm: key.algorithm.as_str(),
             state: key.state.as_str(),
             created_at: key.created_at.to_rfc3339(),
         })
         .collect();
     output.print(&keys, |keys| {
-        let row = |k: &Listed| vec![k.kid.clone(), k.algorithm.into(), k.state.into(), k.created_at.clone()];
+        let row = |k: &Listed| {
+            vec![k.kid.clone(), k.purpose.into(), k.algorithm.into(), k.state.into(), k.created_at.clone()]
+        };
         let rows: Vec<Vec<String>> = keys.iter().map(row).collect();
-        table(&["KID", "ALGORITHM", "STATE", "MADE"], &rows)
+        table(&["KID", "SIGNS", "ALGORITHM", "STATE", "MADE"], &rows)
     })
 }
 

@@ -66,6 +66,50 @@ impl FromStr for Algorithm {
     }
 }
 
+/// What a key signs. Each purpose has a line of keys of its own: one that signs, one that will, and those that did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Access tokens (RFC 9068): one line, whatever the algorithm of each of its keys.
+    AccessToken,
+    /// ID tokens and logout tokens: a line for each algorithm, as each client registered for its own.
+    IdToken(Algorithm),
+}
+
+impl Purpose {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::AccessToken,
+        Self::IdToken(Algorithm::Rs256),
+        Self::IdToken(Algorithm::Es256),
+        Self::IdToken(Algorithm::EdDsa),
+    ];
+    /// As stored and shown; the algorithm stands beside it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessToken => "access_token",
+            Self::IdToken(_) => "id_token",
+        }
+    }
+    /// The algorithms that keys of its line may have.
+    pub fn algorithms(self) -> Vec<&'static str> {
+        match self {
+            Self::AccessToken => Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect(),
+            Self::IdToken(algorithm) => vec![algorithm.as_str()],
+        }
+    }
+    /// From its name and the key's algorithm.
+    ///
+    /// # Errors
+    /// [`UnknownName`] if there is no such purpose.
+    pub fn named(name: &str, algorithm: Algorithm) -> Result<Self, UnknownName> {
+        match name {
+            "access_token" => Ok(Self::AccessToken),
+            "id_token" => Ok(Self::IdToken(algorithm)),
+            _ => Err(UnknownName),
+        }
+    }
+}
+
 /// Where a signing key is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -11,8 +11,8 @@ pub use claims::{AccessClaims, Descent, TOKEN_TYPE};
 pub use import::{ImportedKey, private_jwk};
 pub use jwk::{Jwk, Jwks, PublicKey};
 pub use keys::{
-    Algorithm, KeyError, KeyState, SigningKey, VerificationKey, VerificationKeys, generate_key, key_entity,
-    new_kid,
+    Algorithm, KeyError, KeyState, Purpose, SigningKey, VerificationKey, VerificationKeys, generate_key,
+    key_entity, new_kid,
 };
 pub use thumbprint::{Confirmation, InvalidThumbprint, Thumbprint};
 pub use verify::{JwtError, Verified, verify};

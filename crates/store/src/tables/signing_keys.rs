@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use keyway_core::Timestamp;
 use keyway_core::ids::SigningKeyId;
-use keyway_core::jwt::{Algorithm, Jwk, KeyState};
+use keyway_core::jwt::{Algorithm, Jwk, KeyState, Purpose};
 
 use crate::conn::Conn;
 use crate::error::StoreError;
@@ -11,8 +11,6 @@ use crate::schema::signing_keys;
 use crate::types::{Table, micros_opt, time, time_opt};
 
 const TABLE: Table = Table("signing_keys");
-/// The purpose that this version signs for; another purpose is another set of keys.
-const PURPOSE: &str = "access_token";
 
 /// Where a private half is sealed: table and column of the associated data; the row is the key's id.
 pub const SEALED_IN: (&str, &str) = ("signing_keys", "sealed");
@@ -22,6 +20,8 @@ pub const SEALED_IN: (&str, &str) = ("signing_keys", "sealed");
 pub struct StoredKey {
     /// Its id.
     pub id: SigningKeyId,
+    /// What it signs.
+    pub purpose: Purpose,
     /// What it signs with.
     pub algorithm: Algorithm,
     /// The public half; names the `kid`.
@@ -51,7 +51,8 @@ impl StoredKey {
 
 impl std::fmt::Debug for StoredKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "StoredKey({} {} {})", self.algorithm.as_str(), self.kid(), self.state.as_str())
+        let (purpose, algorithm) = (self.purpose.as_str(), self.algorithm.as_str());
+        write!(f, "StoredKey({purpose} {algorithm} {} {})", self.kid(), self.state.as_str())
     }
 }
 
@@ -80,9 +81,11 @@ impl TryFrom<Row> for StoredKey {
         if public.kid != row.kid {
             return Err(TABLE.inconsistent("kid"));
         }
+        let algorithm = TABLE.parse("algorithm", &row.algorithm)?;
         Ok(Self {
             id: TABLE.parse("id", &row.id)?,
-            algorithm: TABLE.parse("algorithm", &row.algorithm)?,
+            purpose: Purpose::named(&row.purpose, algorithm).map_err(|_| TABLE.inconsistent("purpose"))?,
+            algorithm,
             public,
             sealed: row.sealed,
             state: TABLE.parse("state", &row.state)?,
@@ -104,7 +107,7 @@ pub fn insert(conn: &mut Conn, key: &StoredKey) -> Result<(), StoreError> {
         id: key.id.to_string(),
         kid: key.kid().to_owned(),
         algorithm: key.algorithm.as_str().to_owned(),
-        purpose: PURPOSE.to_owned(),
+        purpose: key.purpose.as_str().to_owned(),
         public_jwk: serde_json::to_string(&key.public).map_err(|_| TABLE.inconsistent("public_jwk"))?,
         sealed: key.sealed.clone(),
         state: key.state.as_str().to_owned(),
@@ -124,7 +127,6 @@ pub fn insert(conn: &mut Conn, key: &StoredKey) -> Result<(), StoreError> {
 /// When the statement fails or a row cannot be read.
 pub fn list(conn: &mut Conn, limit: u32) -> Result<Vec<StoredKey>, StoreError> {
     signing_keys::table
-        .filter(signing_keys::purpose.eq(PURPOSE))
         .order(signing_keys::id.desc())
         .limit(i64::from(limit))
         .select(Row::as_select())
@@ -134,13 +136,15 @@ pub fn list(conn: &mut Conn, limit: u32) -> Result<Vec<StoredKey>, StoreError> {
         .collect()
 }
 
-/// The keys in one state, the oldest first.
+/// The keys of a purpose in one state, the oldest first.
 ///
 /// # Errors
 /// When the statement fails or a row cannot be read.
-pub fn in_state(conn: &mut Conn, state: KeyState) -> Result<Vec<StoredKey>, StoreError> {
+pub fn in_state(conn: &mut Conn, purpose: Purpose, state: KeyState) -> Result<Vec<StoredKey>, StoreError> {
     signing_keys::table
-        .filter(signing_keys::purpose.eq(PURPOSE).and(signing_keys::state.eq(state.as_str())))
+        .filter(signing_keys::purpose.eq(purpose.as_str()))
+        .filter(signing_keys::algorithm.eq_any(purpose.algorithms()))
+        .filter(signing_keys::state.eq(state.as_str()))
         .order((signing_keys::published_at, signing_keys::id))
         .select(Row::as_select())
         .load(conn)?
@@ -149,25 +153,27 @@ pub fn in_state(conn: &mut Conn, state: KeyState) -> Result<Vec<StoredKey>, Stor
         .collect()
 }
 
-/// The keys that stand in the JWKS, the oldest first.
+/// The keys of a purpose that stand in the JWKS, the oldest first.
 ///
 /// # Errors
 /// When the statement fails or a row cannot be read.
-pub fn published(conn: &mut Conn) -> Result<Vec<StoredKey>, StoreError> {
+pub fn published(conn: &mut Conn, purpose: Purpose) -> Result<Vec<StoredKey>, StoreError> {
     let mut keys = Vec::new();
     for state in [KeyState::Retiring, KeyState::Current, KeyState::Next] {
-        keys.extend(in_state(conn, state)?);
+        keys.extend(in_state(conn, purpose, state)?);
     }
     Ok(keys)
 }
 
-/// The `kid` of the key that signs now.
+/// The `kid` of the key that signs for a purpose now.
 ///
 /// # Errors
 /// When the statement fails.
-pub fn current_kid(conn: &mut Conn) -> Result<Option<String>, StoreError> {
+pub fn current_kid(conn: &mut Conn, purpose: Purpose) -> Result<Option<String>, StoreError> {
     Ok(signing_keys::table
-        .filter(signing_keys::purpose.eq(PURPOSE).and(signing_keys::state.eq(KeyState::Current.as_str())))
+        .filter(signing_keys::purpose.eq(purpose.as_str()))
+        .filter(signing_keys::algorithm.eq_any(purpose.algorithms()))
+        .filter(signing_keys::state.eq(KeyState::Current.as_str()))
         .select(signing_keys::kid)
         .first(conn)
         .optional()?)
@@ -179,7 +185,7 @@ pub fn current_kid(conn: &mut Conn) -> Result<Option<String>, StoreError> {
 /// When the statement fails or the row cannot be read.
 pub fn find(conn: &mut Conn, kid: &str) -> Result<Option<StoredKey>, StoreError> {
     signing_keys::table
-        .filter(signing_keys::purpose.eq(PURPOSE).and(signing_keys::kid.eq(kid)))
+        .filter(signing_keys::kid.eq(kid))
         .select(Row::as_select())
         .first(conn)
         .optional()?

@@ -1,5 +1,6 @@
 use actix_web::test::TestRequest;
 use keyway_core::ids::{EntityId, OwnerId};
+use keyway_core::jwt::Purpose;
 use keyway_core::secret::PlainSecret;
 use keyway_store::StoreError;
 use keyway_store::tables::audit::Actor;
@@ -322,7 +323,9 @@ async fn a_key_made_with_a_jwt_lives_no_longer_than_the_jwt_and_ends_with_its_fa
         let (portal, act) = (&world.portal.portal, act(&world.portal));
         let (first, catalogue) = (act.clone(), portal.catalogue.clone());
         portal.store.write(move |tx| clients::ensure_builtin(tx, &first, &catalogue)).await.unwrap();
-        jwt::ensure(&portal.store, &portal.issuance.ring, act.clone()).await.unwrap();
+        jwt::ensure(&portal.store, &portal.issuance.ring, act.clone(), &[Purpose::AccessToken])
+            .await
+            .unwrap();
         let order = Order {
             owner: world.ada,
             is_admin: false,

@@ -1,4 +1,4 @@
-//! Signing keys of access tokens: the ring that signs, and how its keys come and go.
+//! Signing keys: the ring that signs, and how its keys come and go.
 
 mod ring;
 mod rotation;
@@ -7,5 +7,6 @@ mod tests;
 
 pub use ring::{KeyRing, RingError};
 pub use rotation::{
-    KeyAction, PUBLISHED_AHEAD, ROTATION_PERIOD, RotationError, ensure, import, jwks, revoke, rotate, tick,
+    KeyAction, PUBLISHED_AHEAD, ROTATION_PERIOD, RotationError, ensure, import, jwks, published, revoke,
+    rotate, tick,
 };

@@ -1,9 +1,9 @@
-//! The key that signs now, unsealed and kept while it stays the one.
+//! The keys that sign now, unsealed and kept while they stay the ones.
 
 use std::sync::Arc;
 
 use keyway_core::ids::SigningKeyId;
-use keyway_core::jwt::{Algorithm, KeyError, KeyState, SigningKey, generate_key, new_kid};
+use keyway_core::jwt::{Algorithm, KeyError, KeyState, Purpose, SigningKey, generate_key, new_kid};
 use keyway_core::{Random, Timestamp};
 use keyway_store::seal::{MasterKey, Place};
 use keyway_store::tables::signing_keys::{self, SEALED_IN, StoredKey};
@@ -30,7 +30,8 @@ pub struct KeyRing {
 struct Inner {
     master: MasterKey,
     algorithm: Algorithm,
-    cached: Mutex<Option<Arc<SigningKey>>>,
+    /// One for each purpose at most.
+    cached: Mutex<Vec<(Purpose, Arc<SigningKey>)>>,
 }
 
 impl std::fmt::Debug for KeyRing {
@@ -40,31 +41,37 @@ impl std::fmt::Debug for KeyRing {
 }
 
 impl KeyRing {
-    /// With private halves sealed under `master`; new keys are of `algorithm`.
+    /// With private halves sealed under `master`; new keys for access tokens are of `algorithm`.
     pub fn new(master: MasterKey, algorithm: Algorithm) -> Self {
-        Self { inner: Arc::new(Inner { master, algorithm, cached: Mutex::new(None) }) }
+        Self { inner: Arc::new(Inner { master, algorithm, cached: Mutex::new(Vec::new()) }) }
     }
 
-    /// What new keys sign with.
-    pub fn algorithm(&self) -> Algorithm {
-        self.inner.algorithm
+    /// What new keys of a purpose sign with.
+    pub fn algorithm(&self, purpose: Purpose) -> Algorithm {
+        match purpose {
+            Purpose::AccessToken => self.inner.algorithm,
+            Purpose::IdToken(algorithm) => algorithm,
+        }
     }
 
-    /// The key that signs now. Which one it is stands in the database and is asked each time, so that no process
+    /// The key that signs for a purpose now. Which one it is stands in the database and is asked each time, so that no process
     /// signs with a key that another has revoked; unsealed it is once.
     ///
     /// # Errors
     /// When the database cannot answer, no key signs, or the key cannot be unsealed.
-    pub fn current(&self, conn: &mut Conn) -> Result<Arc<SigningKey>, RingError> {
+    pub fn current(&self, conn: &mut Conn, purpose: Purpose) -> Result<Arc<SigningKey>, RingError> {
         let none = StoreError::Inconsistent { table: "signing_keys", column: "state" };
-        let kid = signing_keys::current_kid(conn)?.ok_or(none)?;
-        if let Some(key) = self.inner.cached.lock().as_ref().filter(|key| key.kid() == kid) {
+        let kid = signing_keys::current_kid(conn, purpose)?.ok_or(none)?;
+        if let Some((_, key)) = self.inner.cached.lock().iter().find(|(_, key)| key.kid() == kid) {
             return Ok(Arc::clone(key));
         }
         let none = StoreError::Inconsistent { table: "signing_keys", column: "kid" };
         let stored = signing_keys::find(conn, &kid)?.ok_or(none)?;
         let key = Arc::new(self.unseal(&stored)?);
-        *self.inner.cached.lock() = Some(Arc::clone(&key));
+        let mut cached = self.inner.cached.lock();
+        cached.retain(|(other, _)| *other != purpose);
+        cached.push((purpose, Arc::clone(&key)));
+        drop(cached);
         Ok(key)
     }
 
@@ -78,9 +85,15 @@ impl KeyRing {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn generate(&self, now: Timestamp, random: &dyn Random) -> Result<StoredKey, RingError> {
-        let der = generate_key(self.inner.algorithm)?;
-        self.seal(&new_kid(random), self.inner.algorithm, &der, now, random)
+    pub fn generate(
+        &self,
+        purpose: Purpose,
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> Result<StoredKey, RingError> {
+        let algorithm = self.algorithm(purpose);
+        let der = generate_key(algorithm)?;
+        self.seal(&new_kid(random), (purpose, algorithm), &der, now, random)
     }
 
     /// A private key (PKCS #8 in DER) in the state `next`, sealed, not stored yet.
@@ -90,15 +103,17 @@ impl KeyRing {
     pub fn seal(
         &self,
         kid: &str,
-        algorithm: Algorithm,
+        what: (Purpose, Algorithm),
         der: &[u8],
         now: Timestamp,
         random: &dyn Random,
     ) -> Result<StoredKey, RingError> {
+        let (purpose, algorithm) = what;
         let id = SigningKeyId::new(now, random);
         let row = id.to_string();
         Ok(StoredKey {
             id,
+            purpose,
             algorithm,
             public: SigningKey::from_pkcs8(kid, algorithm, der)?.public_jwk()?,
             sealed: self.inner.master.seal(&place(&row), der, random)?,

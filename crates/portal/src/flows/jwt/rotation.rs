@@ -2,7 +2,10 @@
 //! hand, and at the first start.
 
 use keyway_core::change::{EntityKind, NewChange};
-use keyway_core::jwt::{Jwks, KeyState, LEEWAY, MAX_ACCESS_TOKEN_LIFETIME, key_entity, new_kid, private_jwk};
+use keyway_core::jwt::{
+    Algorithm, Jwks, KeyError, KeyState, LEEWAY, MAX_ACCESS_TOKEN_LIFETIME, Purpose, key_entity, new_kid,
+    private_jwk,
+};
 use keyway_core::{Duration, Timestamp};
 use keyway_store::tables::signing_keys::{self, StoredKey};
 use keyway_store::{Conn, Store, StoreError, Tx};
@@ -42,8 +45,8 @@ impl From<StoreError> for RotationError {
     }
 }
 
-impl From<keyway_core::jwt::KeyError> for RotationError {
-    fn from(error: keyway_core::jwt::KeyError) -> Self {
+impl From<KeyError> for RotationError {
+    fn from(error: KeyError) -> Self {
         Self::Ring(error.into())
     }
 }
@@ -59,25 +62,46 @@ pub enum KeyAction {
     Regardless,
 }
 
-/// The public keys (RFC 7517), as published now.
+/// The public keys (RFC 7517) of all purposes, as published now.
 ///
 /// # Errors
 /// When the database cannot answer.
 pub fn jwks(conn: &mut Conn) -> Result<Jwks, StoreError> {
-    let keys = signing_keys::published(conn)?.into_iter().map(|key| key.public).collect();
+    let mut keys = Vec::new();
+    for purpose in Purpose::ALL {
+        keys.extend(published(conn, purpose)?.keys);
+    }
     Ok(Jwks { keys })
 }
 
-/// At the start of a process: sees to it that there is a key that signs and one that will.
+/// The public keys of one purpose, as published now.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn published(conn: &mut Conn, purpose: Purpose) -> Result<Jwks, StoreError> {
+    let keys = signing_keys::published(conn, purpose)?.into_iter().map(|key| key.public).collect();
+    Ok(Jwks { keys })
+}
+
+/// At the start of a process: sees to it that each of `purposes` has a key that signs and one that will.
 ///
 /// # Errors
 /// When a key cannot be made or stored.
-pub async fn ensure(store: &Store, ring: &KeyRing, act: Act) -> Result<(), RotationError> {
-    match tick(store, ring, act.clone()).await {
-        // Another process made the first key at the same moment.
-        Err(RotationError::Ring(RingError::Store(StoreError::Conflict))) => tick(store, ring, act).await,
-        other => other,
+pub async fn ensure(
+    store: &Store,
+    ring: &KeyRing,
+    act: Act,
+    purposes: &[Purpose],
+) -> Result<(), RotationError> {
+    for purpose in purposes {
+        let once = || change(store, ring, act.clone(), *purpose, KeyAction::OnSchedule);
+        match once().await {
+            // Another process made the first key at the same moment.
+            Err(RotationError::Ring(RingError::Store(StoreError::Conflict))) => once().await?,
+            other => other?,
+        };
     }
+    Ok(())
 }
 
 /// Does what the schedule asks for: from time to time.
@@ -85,10 +109,13 @@ pub async fn ensure(store: &Store, ring: &KeyRing, act: Act) -> Result<(), Rotat
 /// # Errors
 /// When a key cannot be made or stored.
 pub async fn tick(store: &Store, ring: &KeyRing, act: Act) -> Result<(), RotationError> {
-    change(store, ring, act, KeyAction::OnSchedule).await.map(drop)
+    for purpose in Purpose::ALL {
+        change(store, ring, act.clone(), purpose, KeyAction::OnSchedule).await?;
+    }
+    Ok(())
 }
 
-/// Lets the next key sign; the `kid` of the one that signs now.
+/// Lets the next key of a purpose sign; the `kid` of the one that signs now.
 ///
 /// # Errors
 /// [`RotationError::TooSoon`], or when a key cannot be made or stored.
@@ -96,33 +123,47 @@ pub async fn rotate(
     store: &Store,
     ring: &KeyRing,
     act: Act,
+    purpose: Purpose,
     regardless: bool,
 ) -> Result<String, RotationError> {
-    change(store, ring, act, if regardless { KeyAction::Regardless } else { KeyAction::Now }).await
+    let action = if regardless { KeyAction::Regardless } else { KeyAction::Now };
+    change(store, ring, act, purpose, action).await
 }
 
-async fn change(store: &Store, ring: &KeyRing, act: Act, action: KeyAction) -> Result<String, RotationError> {
-    if action == KeyAction::OnSchedule {
-        let now = act.now;
-        let current = store
-            .read(move |conn| {
-                let published = signing_keys::published(conn)?;
-                let nothing = !is_due(&published, now) && published.iter().any(|k| k.state == KeyState::Next);
-                let current = published.into_iter().find(|k| k.state == KeyState::Current);
-                Ok::<_, StoreError>(current.filter(|_| nothing).map(|k| k.kid().to_owned()))
-            })
-            .await?;
-        if let Some(kid) = current {
-            return Ok(kid);
-        }
+async fn change(
+    store: &Store,
+    ring: &KeyRing,
+    act: Act,
+    purpose: Purpose,
+    action: KeyAction,
+) -> Result<String, RotationError> {
+    let found = store.read::<_, StoreError, _>(move |conn| signing_keys::published(conn, purpose)).await?;
+    let of = |state| found.iter().find(|key| key.state == state);
+    let (current, next) = (of(KeyState::Current), of(KeyState::Next));
+    if let (KeyAction::OnSchedule, Some(current), Some(_), false) =
+        (action, current, next, is_due(&found, act.now))
+    {
+        return Ok(current.kid().to_owned());
     }
-    let mut spares = spares(ring, &act)?;
-    store.write(move |tx| advance(tx, &act, action, &mut spares)).await
+    // One to stand ready, and one to sign where none does.
+    let count = if current.is_none() && next.is_none() { 2 } else { 1 };
+    let mut spares = spares(ring, &act, purpose, count).await?;
+    store.write(move |tx| advance(tx, &act, purpose, action, &mut spares)).await
 }
 
-/// Keys for a transaction that may need them: making them in it would hold up the others.
-fn spares(ring: &KeyRing, act: &Act) -> Result<Vec<StoredKey>, RingError> {
-    (0..2).map(|_| ring.generate(act.now, &*act.random)).collect()
+/// Keys for a transaction that may need them: making them in it would hold up the others, and making them here the
+/// other requests of this thread.
+async fn spares(
+    ring: &KeyRing,
+    act: &Act,
+    purpose: Purpose,
+    count: usize,
+) -> Result<Vec<StoredKey>, RingError> {
+    let (ring, act) = (ring.clone(), act.clone());
+    let made = tokio::task::spawn_blocking(move || {
+        (0..count).map(|_| ring.generate(purpose, act.now, &*act.random)).collect()
+    });
+    made.await.unwrap_or(Err(RingError::Key(KeyError::Signing)))
 }
 
 fn is_due(published: &[StoredKey], now: Timestamp) -> bool {
@@ -136,17 +177,18 @@ fn is_due(published: &[StoredKey], now: Timestamp) -> bool {
 fn advance(
     tx: &mut Tx<'_>,
     act: &Act,
+    purpose: Purpose,
     action: KeyAction,
     spares: &mut Vec<StoredKey>,
 ) -> Result<String, RotationError> {
     let now = act.now;
-    for key in signing_keys::in_state(tx.conn(), KeyState::Retiring)? {
+    for key in signing_keys::in_state(tx.conn(), purpose, KeyState::Retiring)? {
         if key.retire_at.is_some_and(|at| at <= now) && signing_keys::retire(tx.conn(), key.id)? {
             told(tx, act, &key, "signing_key.retired")?;
         }
     }
-    let next = signing_keys::in_state(tx.conn(), KeyState::Next)?;
-    let current = signing_keys::in_state(tx.conn(), KeyState::Current)?.into_iter().next();
+    let next = signing_keys::in_state(tx.conn(), purpose, KeyState::Next)?;
+    let current = signing_keys::in_state(tx.conn(), purpose, KeyState::Current)?.into_iter().next();
     let signing = match (current, next.first()) {
         (None, _) => promote_or_insert(tx, act, &next, spares)?,
         (Some(current), next) => {
@@ -166,7 +208,7 @@ fn advance(
             }
         }
     };
-    publish_next(tx, act, spares)?;
+    publish_next(tx, act, purpose, spares)?;
     Ok(signing)
 }
 
@@ -185,7 +227,7 @@ fn take_over(
         told(tx, act, next, "signing_key.promoted")?;
         return Ok(next.kid().to_owned());
     }
-    Ok(signing_keys::current_kid(tx.conn())?.unwrap_or_default())
+    Ok(signing_keys::current_kid(tx.conn(), next.purpose)?.unwrap_or_default())
 }
 
 /// Where no key signs: a next one begins, or a new one.
@@ -201,7 +243,7 @@ fn promote_or_insert(
         told(tx, act, key, "signing_key.promoted")?;
         return Ok(key.kid().to_owned());
     }
-    let mut key = spares.pop().ok_or(keyway_core::jwt::KeyError::Signing)?;
+    let mut key = spares.pop().ok_or(KeyError::Signing)?;
     key.state = KeyState::Current;
     key.current_from = Some(act.now);
     signing_keys::insert(tx.conn(), &key)?;
@@ -210,8 +252,13 @@ fn promote_or_insert(
 }
 
 /// Sees to it that a key stands ready to be the next.
-fn publish_next(tx: &mut Tx<'_>, act: &Act, spares: &mut Vec<StoredKey>) -> Result<(), RotationError> {
-    if !signing_keys::in_state(tx.conn(), KeyState::Next)?.is_empty() {
+fn publish_next(
+    tx: &mut Tx<'_>,
+    act: &Act,
+    purpose: Purpose,
+    spares: &mut Vec<StoredKey>,
+) -> Result<(), RotationError> {
+    if !signing_keys::in_state(tx.conn(), purpose, KeyState::Next)?.is_empty() {
         return Ok(());
     }
     if let Some(spare) = spares.pop() {
@@ -224,44 +271,58 @@ fn publish_next(tx: &mut Tx<'_>, act: &Act, spares: &mut Vec<StoredKey>) -> Resu
 /// Writes a change down and lets guards fetch the keys anew.
 fn told(tx: &mut Tx<'_>, act: &Act, key: &StoredKey, action: &str) -> Result<(), StoreError> {
     tx.publish(NewChange::changed(EntityKind::SigningKey, key_entity(key.kid()), act.now));
-    let what = json!({ "algorithm": key.algorithm.as_str() });
+    let what = json!({ "purpose": key.purpose.as_str(), "algorithm": key.algorithm.as_str() });
     act.audit(tx, Deed::new(None, action, "signing_key", key.kid()).after(what))
 }
 
-/// Revokes a key: everything that it signed dies at once. If it signed, the next one begins; its `kid` is answered.
+/// Revokes a key: everything that it signed dies at once. If it signed, the next one begins; the `kid` of the one that
+/// signs for its purpose now is answered.
 ///
 /// # Errors
 /// [`RotationError::Unknown`], [`RotationError::AlreadyRevoked`], or when a key cannot be made or stored.
 pub async fn revoke(store: &Store, ring: &KeyRing, act: Act, kid: String) -> Result<String, RotationError> {
-    let mut spares = spares(ring, &act)?;
+    let wanted = kid.clone();
+    let found = store.read::<_, StoreError, _>(move |conn| signing_keys::find(conn, &wanted)).await?;
+    let key = found.ok_or_else(|| RotationError::Unknown(kid.clone()))?;
+    let mut spares = spares(ring, &act, key.purpose, 2).await?;
     store
         .write(move |tx| {
-            let key =
-                signing_keys::find(tx.conn(), &kid)?.ok_or_else(|| RotationError::Unknown(kid.clone()))?;
             if !signing_keys::revoke(tx.conn(), key.id, act.now)? {
                 return Err(RotationError::AlreadyRevoked(kid));
             }
             tx.publish(NewChange::ended(EntityKind::SigningKey, key_entity(&kid), act.now));
             act.audit(tx, Deed::new(None, "signing_key.revoked", "signing_key", &kid))?;
-            advance(tx, &act, KeyAction::OnSchedule, &mut spares)
+            advance(tx, &act, key.purpose, KeyAction::OnSchedule, &mut spares)
         })
         .await
 }
 
-/// Takes over a private JWK as the next key, before any other; its `kid`.
+/// Takes over a private JWK as the next key of a purpose, before any other; its `kid`. Without a purpose named, an RSA
+/// key is for ID tokens and any other for access tokens: what is signed by default.
 ///
 /// # Errors
 /// When it cannot be read, or there is a key of its name.
-pub async fn import(store: &Store, ring: &KeyRing, act: Act, jwk: &str) -> Result<String, RotationError> {
+pub async fn import(
+    store: &Store,
+    ring: &KeyRing,
+    act: Act,
+    jwk: &str,
+    purpose: Option<fn(Algorithm) -> Purpose>,
+) -> Result<String, RotationError> {
     let key = private_jwk(jwk)?;
     let kid = key.kid.unwrap_or_else(|| new_kid(&*act.random));
-    let stored = ring.seal(&kid, key.algorithm, &key.pkcs8, act.now, &*act.random)?;
+    let purpose = match (purpose, key.algorithm) {
+        (Some(of), algorithm) => of(algorithm),
+        (None, Algorithm::Rs256) => Purpose::IdToken(Algorithm::Rs256),
+        (None, Algorithm::Es256 | Algorithm::EdDsa) => Purpose::AccessToken,
+    };
+    let stored = ring.seal(&kid, (purpose, key.algorithm), &key.pkcs8, act.now, &*act.random)?;
     store
         .write(move |tx| {
             if signing_keys::find(tx.conn(), stored.kid())?.is_some() {
                 return Err(RotationError::Taken(stored.kid().to_owned()));
             }
-            for other in signing_keys::in_state(tx.conn(), KeyState::Next)? {
+            for other in signing_keys::in_state(tx.conn(), purpose, KeyState::Next)? {
                 if signing_keys::discard(tx.conn(), other.id)? {
                     told(tx, &act, &other, "signing_key.retired")?;
                 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use keyway_core::clock::ManualClock;
-use keyway_core::jwt::{Algorithm, KeyState};
+use keyway_core::jwt::{Algorithm, KeyState, Purpose};
 use keyway_core::random::SeededRandom;
 use keyway_core::{Clock as _, Duration};
 use keyway_store::seal::MasterKey;
@@ -12,6 +12,8 @@ use keyway_store::{Store, StoreError};
 
 use super::*;
 use crate::flows::Act;
+
+const PURPOSE: Purpose = Purpose::AccessToken;
 
 struct Ring {
     _database: TestDatabase,
@@ -34,7 +36,7 @@ impl Ring {
         Act { now: self.clock.now(), random, actor: Actor::system(), address: None }
     }
     async fn ensure(&self) {
-        ensure(&self.store, &self.ring, self.act()).await.unwrap();
+        ensure(&self.store, &self.ring, self.act(), &[PURPOSE]).await.unwrap();
     }
     async fn states(&self) -> Vec<(String, KeyState)> {
         let keys = self.store.read(|conn| signing_keys::list(conn, 10)).await.unwrap();
@@ -45,7 +47,7 @@ impl Ring {
     }
     async fn signing(&self) -> String {
         let ring = self.ring.clone();
-        let key = self.store.read::<_, RingError, _>(move |conn| ring.current(conn)).await.unwrap();
+        let key = self.store.read::<_, RingError, _>(move |conn| ring.current(conn, PURPOSE)).await.unwrap();
         key.kid().to_owned()
     }
     async fn published(&self) -> usize {
@@ -96,13 +98,13 @@ async fn a_next_key_signs_by_hand_once_every_verifier_can_have_it() {
     let it = Ring::new(Backend::Sqlite);
     it.ensure().await;
     let next = it.kid_of(KeyState::Next).await;
-    let refused = rotate(&it.store, &it.ring, it.act(), false).await;
+    let refused = rotate(&it.store, &it.ring, it.act(), PURPOSE, false).await;
     assert!(matches!(refused, Err(RotationError::TooSoon(_))));
     it.clock.advance(PUBLISHED_AHEAD);
-    assert_eq!(rotate(&it.store, &it.ring, it.act(), false).await.unwrap(), next);
+    assert_eq!(rotate(&it.store, &it.ring, it.act(), PURPOSE, false).await.unwrap(), next);
     assert_eq!(it.signing().await, next);
     let again = it.kid_of(KeyState::Next).await;
-    assert_eq!(rotate(&it.store, &it.ring, it.act(), true).await.unwrap(), again);
+    assert_eq!(rotate(&it.store, &it.ring, it.act(), PURPOSE, true).await.unwrap(), again);
 }
 
 #[tokio::test]
@@ -131,12 +133,49 @@ async fn an_imported_key_is_the_next_one() {
     // RFC 8037 appendix A.1.
     let jwk = r#"{"kty":"OKP","crv":"Ed25519","kid":"own","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
         "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
-    assert_eq!(import(&it.store, &it.ring, it.act(), jwk).await.unwrap(), "own");
+    assert_eq!(import(&it.store, &it.ring, it.act(), jwk, None).await.unwrap(), "own");
     assert!(matches!(
-        import(&it.store, &it.ring, it.act(), jwk).await,
+        import(&it.store, &it.ring, it.act(), jwk, None).await,
         Err(RotationError::Taken(kid)) if kid == "own"
     ));
     it.clock.advance(PUBLISHED_AHEAD);
-    assert_eq!(rotate(&it.store, &it.ring, it.act(), false).await.unwrap(), "own");
+    assert_eq!(rotate(&it.store, &it.ring, it.act(), PURPOSE, false).await.unwrap(), "own");
     assert_eq!(it.signing().await, "own");
+}
+
+#[tokio::test]
+async fn id_tokens_have_a_line_of_keys_for_each_algorithm() {
+    for backend in Backend::ALL {
+        let it = Ring::new(backend);
+        ensure(&it.store, &it.ring, it.act(), &Purpose::ALL).await.unwrap();
+        assert_eq!(it.published().await, 8);
+        for purpose in Purpose::ALL {
+            let ring = it.ring.clone();
+            let current =
+                it.store.read::<_, RingError, _>(move |conn| ring.current(conn, purpose)).await.unwrap();
+            assert_eq!(current.algorithm(), it.ring.algorithm(purpose));
+        }
+        // What one line does is nothing to the others.
+        let purpose = Purpose::IdToken(Algorithm::EdDsa);
+        let before = it.signing().await;
+        rotate(&it.store, &it.ring, it.act(), purpose, true).await.unwrap();
+        assert_eq!(it.signing().await, before);
+        assert_eq!(it.published().await, 9);
+    }
+}
+
+#[tokio::test]
+async fn an_imported_rsa_key_is_for_id_tokens_unless_told_otherwise() {
+    let it = Ring::new(Backend::Sqlite);
+    it.ensure().await;
+    let jwk = include_str!("tests/rsa.jwk");
+    assert_eq!(import(&it.store, &it.ring, it.act(), jwk, None).await.unwrap(), "rsa-for-tests");
+    let next = it
+        .store
+        .read(|conn| signing_keys::in_state(conn, Purpose::IdToken(Algorithm::Rs256), KeyState::Next))
+        .await
+        .unwrap();
+    assert_eq!(next.len(), 1);
+    // The line of access tokens keeps its own next key.
+    assert_eq!(it.published().await, 3);
 }

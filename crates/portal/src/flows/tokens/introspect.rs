@@ -5,14 +5,14 @@ use keyway_core::Timestamp;
 use keyway_core::change::Position;
 use keyway_core::credential::{Kind, Shape, Shapes};
 use keyway_core::facts::{Facts, Method, State};
-use keyway_core::jwt::{Confirmation, LEEWAY, VerificationKeys, verify};
+use keyway_core::jwt::{Confirmation, LEEWAY, Purpose, VerificationKeys, verify};
 use keyway_core::oauth::{Client, ClientKind, GuardFacts, Introspection};
 use keyway_core::secret::PlainSecret;
 use keyway_store::tables::{families, refresh_tokens};
 use keyway_store::{Conn, StoreError, facts, feed};
 
 use super::{Issuance, TokenError};
-use crate::flows::jwt::jwks;
+use crate::flows::jwt::published;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ pub fn introspect(
 }
 
 fn jwt(conn: &mut Conn, issuance: &Issuance, token: &PlainSecret) -> Result<Option<Facts>, TokenError> {
-    let keys = VerificationKeys::from_jwks(&jwks(conn)?)?;
+    let keys = VerificationKeys::from_jwks(&published(conn, Purpose::AccessToken)?)?;
     let Ok(verified) = verify(token.expose(), &keys, &issuance.issuer) else { return Ok(None) };
     let mut facts = verified.facts;
     let mut line = facts.ancestors.to_vec();

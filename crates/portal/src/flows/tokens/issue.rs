@@ -9,7 +9,7 @@ use keyway_core::credential::{self, Brand, Kind};
 use keyway_core::facts::{Ancestors, Budgets, Facts, LimitDefaults, Method, State, Subject};
 use keyway_core::ids::{ClientId, FamilyId, GrantId, OwnerId, TokenId};
 use keyway_core::jwt::{
-    AccessClaims, Confirmation, Descent, KeyError, MAX_ACCESS_TOKEN_LIFETIME, SigningKey, Thumbprint,
+    AccessClaims, Confirmation, Descent, KeyError, MAX_ACCESS_TOKEN_LIFETIME, Purpose, SigningKey, Thumbprint,
 };
 use keyway_core::oauth::TokenFormat;
 use keyway_core::owner::{Environment, Owner};
@@ -127,7 +127,7 @@ impl Issuance {
             .filter(|owner| owner.suspended_at.is_none())
             .ok_or_else(|| TokenError::grant("the account is suspended or gone"))?;
         let key = match format {
-            TokenFormat::Jwt => Some(self.ring.current(conn)?),
+            TokenFormat::Jwt => Some(self.ring.current(conn, Purpose::AccessToken)?),
             TokenFormat::Opaque => None,
         };
         Ok(Ground { position, owner, key })

@@ -4,7 +4,7 @@ use keyway_core::change::{EntityKind, NewChange, Position};
 use keyway_core::credential::{Kind, Shape, Shapes};
 use keyway_core::ids::OwnerId;
 use keyway_core::ids::TokenId;
-use keyway_core::jwt::{VerificationKeys, verify};
+use keyway_core::jwt::{Purpose, VerificationKeys, verify};
 use keyway_core::oauth::{Client, ErrorCode, OauthError};
 use keyway_core::secret::PlainSecret;
 use keyway_store::tables::families::{self, EndReason};
@@ -13,7 +13,7 @@ use keyway_store::{Store, StoreError, Tx, feed};
 
 use super::families::end_because;
 use super::{Issuance, TokenError};
-use crate::flows::jwt::jwks;
+use crate::flows::jwt::published;
 use crate::flows::{Act, Deed};
 
 /// Takes a token back: a refresh token with its whole family, an access token alone. What is unknown, or over already,
@@ -82,7 +82,9 @@ async fn jwt(
     client: Client,
     token: PlainSecret,
 ) -> Result<(), TokenError> {
-    let keys = VerificationKeys::from_jwks(&store.read::<_, StoreError, _>(jwks).await?)?;
+    let keys = VerificationKeys::from_jwks(
+        &store.read::<_, StoreError, _>(|conn| published(conn, Purpose::AccessToken)).await?,
+    )?;
     let Ok(verified) = verify(token.expose(), &keys, &issuance.issuer) else { return Ok(()) };
     if verified.claims.client_id != client.id {
         return Err(not_yours().into());

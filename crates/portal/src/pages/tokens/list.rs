@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::web;
 use keyway_core::Timestamp;
 use keyway_core::ids::FamilyId;
-use keyway_core::jwt::KeyState;
+use keyway_core::jwt::{KeyState, Purpose};
 use keyway_core::scope::Scope;
 use keyway_store::StoreError;
 use keyway_store::tables::families::{self, EndReason, Family, FamilyKind};
@@ -72,7 +72,7 @@ pub(super) async fn page(
         .store
         .read(move |conn| {
             let families = families::list_by_owner(conn, owner, None, MAX_SHOWN)?;
-            Ok((families, signing_keys::published(conn)?))
+            Ok((families, signing_keys::published(conn, Purpose::AccessToken)?))
         })
         .await;
     let (families, keys) = found?;

@@ -2,6 +2,7 @@
 
 use keyway_core::Duration;
 use keyway_core::audience::Catalogue;
+use keyway_core::jwt::Purpose;
 use keyway_store::StoreError;
 use keyway_store::tables::audit::Actor;
 use keyway_store::testing::Backend;
@@ -19,7 +20,9 @@ async fn portal(backend: Backend, verify: VerifyEmail) -> TestPortal {
     let it = TestPortal::new(backend, |settings| settings.verify_email = verify);
     let random = std::sync::Arc::clone(&it.portal.random);
     let act = Act { now: it.portal.now(), random, actor: Actor::system(), address: None };
-    jwt::ensure(&it.portal.store, &it.portal.issuance.ring, act.clone()).await.unwrap();
+    jwt::ensure(&it.portal.store, &it.portal.issuance.ring, act.clone(), &[Purpose::AccessToken])
+        .await
+        .unwrap();
     let catalogue = Catalogue::new(it.portal.catalogue.apis().to_vec());
     let furnish = it.portal.store.write(move |tx| clients::ensure_builtin(tx, &act, &catalogue));
     furnish.await.map_err(|error: StoreError| error).unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use keyway_core::facts::Facts;
 use keyway_core::ids::{ClientId, FamilyId, GrantId, OwnerId};
 use keyway_core::jwt::Algorithm;
-use keyway_core::jwt::{VerificationKeys, Verified, verify};
+use keyway_core::jwt::{Purpose, VerificationKeys, Verified, verify};
 use keyway_core::oauth::pkce::Challenge;
 use keyway_core::oauth::{
     AuthMethod, CODE_LIFETIME, Client, ClientKind, ClientOrigin, ErrorCode, Grant, GrantType, TokenFormat,
@@ -52,7 +52,9 @@ impl World {
         let (act, catalogue) = (world.act(), Arc::clone(&world.it.portal.catalogue));
         let portal = &world.it.portal;
         portal.store.write(move |tx| clients::ensure_builtin(tx, &act, &catalogue)).await.unwrap();
-        jwt::ensure(&portal.store, &portal.issuance.ring, world.act()).await.unwrap();
+        jwt::ensure(&portal.store, &portal.issuance.ring, world.act(), &[Purpose::AccessToken])
+            .await
+            .unwrap();
         let now = portal.now();
         portal
             .store
