@@ -57,6 +57,11 @@ impl Cache {
         Self { known: Map::new(known.max(1)), nothing: Map::new(unknown.max(1)) }
     }
 
+    /// How many credentials are known, and how many are known not to be.
+    pub(crate) fn held(&self) -> (usize, usize) {
+        (self.known.len(), self.nothing.len())
+    }
+
     /// The entry, if it is there and `usable`. Takes a read lock on one shard and allocates nothing.
     pub(crate) fn hit(&self, digest: &SecretDigest, usable: impl Fn(&Entry) -> bool) -> Option<Arc<Entry>> {
         self.known.get(digest).filter(|entry| usable(entry))

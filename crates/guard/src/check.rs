@@ -210,7 +210,7 @@ impl Inner {
     }
 
     fn entry(&self, facts: Facts, stamp: Stamp, asked_at: Monotonic) -> Entry {
-        let limiters = self.budgets.limiters(&facts.budgets, facts.environment);
+        let limiters = self.budgets.limiters(&facts.budgets, facts.environment, asked_at);
         let usage = self.recorder.usage(&facts);
         Entry { facts: Arc::new(facts), stamp, asked_at, limiters, usage }
     }

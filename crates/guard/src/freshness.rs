@@ -62,6 +62,8 @@ struct View {
     recent: HashMap<EntityId, u64>,
     order: VecDeque<(EntityId, u64)>,
     ended: HashMap<EntityId, (Position, Timestamp)>,
+    /// The newest position that was taken out of `ended`. What was issued before it was past its time then.
+    forgotten: Position,
     complete: bool,
 }
 
@@ -129,7 +131,8 @@ impl Freshness {
         if ids.into_iter().any(|id| view.ended.get(&id).is_some_and(|(at, _)| *at > since)) {
             return Ended::Yes;
         }
-        if view.complete { Ended::No } else { Ended::Unknown }
+        // A clock that was set back makes the past valid again; what it tells is then for the source to say.
+        if view.complete && since >= view.forgotten { Ended::No } else { Ended::Unknown }
     }
 
     /// Applies a page: of the changes after `after`, asked for at `asked_at`. What has been applied since is skipped.
@@ -171,8 +174,13 @@ impl Freshness {
     pub(crate) fn start_over(&self, snapshot: &FeedSnapshot, asked_at: Monotonic) {
         let mut view = self.view.write();
         let tick = self.tick.load(Ordering::Acquire) + 1;
-        *view =
-            View { epoch: Some(snapshot.at.epoch.clone()), floor: tick, complete: true, ..View::default() };
+        *view = View {
+            epoch: Some(snapshot.at.epoch.clone()),
+            floor: tick,
+            complete: true,
+            forgotten: snapshot.at.tail,
+            ..View::default()
+        };
         for change in &snapshot.ended {
             view.end(change, self.max_ended);
         }
@@ -185,8 +193,21 @@ impl Freshness {
     /// Forgets what no longer matters at `now`. Answers whether the set of what was ended is complete.
     pub(crate) fn prune(&self, now: Timestamp) -> bool {
         let mut view = self.view.write();
-        view.ended.retain(|_, (_, relevant_until)| *relevant_until > now);
+        let View { ended, forgotten, .. } = &mut *view;
+        ended.retain(|_, (position, relevant_until)| {
+            let matters = *relevant_until > now;
+            if !matters {
+                *forgotten = (*forgotten).max(*position);
+            }
+            matters
+        });
         view.complete
+    }
+
+    /// How many recent changes and ended ids are held.
+    pub(crate) fn held(&self) -> (usize, usize) {
+        let view = self.view.read();
+        (view.order.len(), view.ended.len())
     }
 
     fn see(&self, at: Monotonic) {

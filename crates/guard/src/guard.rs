@@ -25,8 +25,6 @@ use crate::settings::Settings;
 const FLUSH: StdDuration = StdDuration::from_secs(1);
 /// How many flushes lie between two clearings of what no longer matters.
 const TIDY_EVERY: u32 = 60;
-/// The most addresses whose guesses are counted.
-const MAX_GUESSERS: usize = 50_000;
 
 /// Protects one API. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -77,6 +75,8 @@ impl Guard {
         let recorder = Recorder::new(&settings, sink, Arc::clone(&clock), Arc::clone(&random));
         let cache = Cache::new(settings.known, settings.unknown);
         let inner = Inner {
+            budgets: Budgets::new(settings.budgets.max(settings.known.saturating_mul(4))),
+            guesses: Map::new(settings.guessers.max(1)),
             settings,
             source,
             clock,
@@ -84,8 +84,6 @@ impl Guard {
             cache,
             freshness,
             follower,
-            budgets: Budgets::default(),
-            guesses: Map::new(MAX_GUESSERS),
             recorder,
         };
         Self { inner: Arc::new(inner) }
@@ -143,7 +141,6 @@ impl Guard {
     }
 }
 
-#[cfg(test)]
 impl Guard {
     pub(crate) fn inner(&self) -> &Inner {
         &self.inner

@@ -14,6 +14,8 @@
 //! | [`limit`] | peek at all limits, then spend |
 //! | [`check`] | the whole order of checks, to a [`Verdict`]; names no framework |
 //! | `recorder`, `usage` | counters and a bounded queue of records, written in batches |
+//! | `text` | short texts without the heap |
+//! | `sizes` | how full everything is |
 //! | [`problem`] | refusals as `application/problem+json` and `WWW-Authenticate` |
 //! | `actix` | the middleware, `scopes([…])` and the extractor (feature `actix`) |
 //! | `remote` | the credential source over HTTP (feature `remote`) |
@@ -39,9 +41,11 @@ mod recorder;
 #[cfg(feature = "remote")]
 pub mod remote;
 pub mod settings;
+mod sizes;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod text;
 mod usage;
 
 pub use check::Verdict;
@@ -49,3 +53,5 @@ pub use extract::RequestParts;
 pub use guard::{Arrival, Guard, Running};
 pub use recorder::Call;
 pub use settings::{JwtSignature, Settings};
+pub use sizes::Size;
+pub use text::Text;

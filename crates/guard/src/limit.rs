@@ -109,6 +109,15 @@ impl StateStore for Arrival {
 }
 
 impl Arrival {
+    /// Whether a limiter draws on it.
+    fn is_held(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
+    fn is_owed(&self, now: Monotonic) -> bool {
+        self.0.load(Ordering::Acquire) > now.0
+    }
+
     fn swap(&self, seen: u64, next: u64) -> Result<(), u64> {
         self.0.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Acquire).map(drop)
     }
@@ -289,14 +298,34 @@ impl Allowance {
 }
 
 /// All budgets by id and environment. They outlive what is cached, and go when they are full again and nobody holds
-/// them.
-#[derive(Debug, Default)]
-pub struct Budgets(Mutex<HashMap<(EntityId, Environment), Arrival>>);
+/// them; where there are too many, those go that nobody holds.
+#[derive(Debug)]
+pub struct Budgets {
+    known: Mutex<HashMap<(EntityId, Environment), Arrival>>,
+    most: usize,
+}
 
 impl Budgets {
+    /// None yet, and later at most `most` besides those that are held.
+    pub fn new(most: usize) -> Self {
+        Self { known: Mutex::default(), most }
+    }
+
     /// The limiters of a credential that draws on `budgets`.
-    pub fn limiters(&self, budgets: &keyway_core::facts::Budgets, environment: Environment) -> Limiters {
-        let mut known = self.0.lock();
+    pub fn limiters(
+        &self,
+        budgets: &keyway_core::facts::Budgets,
+        environment: Environment,
+        now: Monotonic,
+    ) -> Limiters {
+        let mut known = self.known.lock();
+        if known.len() >= self.most {
+            known.retain(|_, arrival| arrival.is_held() || arrival.is_owed(now));
+            // Half of them, so that not every newcomer pays for it.
+            if known.len() > self.most / 2 {
+                known.retain(|_, arrival| arrival.is_held());
+            }
+        }
         let mut limiter = |id: EntityId, limit: Limit| {
             let rate = limit.rate()?;
             Some(Limiter::new(rate, known.entry((id, environment)).or_default().clone()))
@@ -308,8 +337,12 @@ impl Budgets {
 
     /// Drops what is full again and held by nobody.
     pub fn prune(&self, now: Monotonic) {
-        let held = |state: &Arc<AtomicU64>| Arc::strong_count(state) > 1;
-        self.0.lock().retain(|_, Arrival(state)| held(state) || state.load(Ordering::Acquire) > now.0);
+        self.known.lock().retain(|_, arrival| arrival.is_held() || arrival.is_owed(now));
+    }
+
+    /// How many there are.
+    pub fn held(&self) -> usize {
+        self.known.lock().len()
     }
 }
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::limit::Allowance;
 use crate::settings::Settings;
+use crate::text::Text;
 
 /// The media type of a problem document.
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -195,9 +196,9 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitHeaders {
     /// `RateLimit-Policy`: every limit that the call drew on.
-    pub policy: String,
+    pub policy: Text,
     /// `RateLimit`: the one with the least left.
-    pub state: String,
+    pub state: Text,
     /// `RateLimit-Limit`: its burst.
     pub limit: u64,
     /// `RateLimit-Remaining`: calls possible now.
@@ -212,7 +213,7 @@ impl LimitHeaders {
         let (tightest, rate, left) = allowance.tightest()?;
         let own = allowance.own.map(|(rate, _)| ("credential", rate));
         let shared = allowance.shared.map(|(rate, _)| ("owner", rate));
-        let mut policy = String::with_capacity(64);
+        let mut policy = Text::default();
         for (name, rate) in own.into_iter().chain(shared) {
             let between = if policy.is_empty() { "" } else { ", " };
             let _ = write!(policy, "{between}\"{name}\";q={};w={}", rate.burst, rate.window_seconds());
@@ -224,7 +225,7 @@ impl LimitHeaders {
         };
         Some(Self {
             policy,
-            state: format!("\"{name}\";r={};t={}", left.calls, left.full_in),
+            state: Text::of(format_args!("\"{name}\";r={};t={}", left.calls, left.full_in)),
             limit: u64::from(rate.burst.get()),
             remaining: left.calls,
             reset: left.full_in,

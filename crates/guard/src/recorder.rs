@@ -49,6 +49,7 @@ pub(crate) struct Recorder {
     /// Accepted calls that may still be written down before the next flush.
     share: AtomicU32,
     per_flush: u32,
+    most_counted: usize,
     dropped: AtomicU64,
     methods: [Arc<str>; METHODS.len()],
 }
@@ -87,6 +88,7 @@ impl Recorder {
             }),
             share: AtomicU32::new(settings.records_per_second),
             per_flush: settings.records_per_second,
+            most_counted: settings.counted.max(settings.known.saturating_mul(2)),
             dropped: AtomicU64::new(0),
             methods: METHODS.map(Arc::from),
         }
@@ -100,8 +102,17 @@ impl Recorder {
             Method::Jwt | Method::Oauth => facts.budgets.root,
         };
         let mut usages = self.usages.lock();
+        if usages.len() >= self.most_counted {
+            // Nothing could be written for long. What is still called upon stays counted.
+            usages.retain(|_, usage| Arc::strong_count(usage) > 1);
+        }
         let new = || Arc::new(Usage::new(counted, facts.owner));
         Arc::clone(usages.entry(counted).or_insert_with(new))
+    }
+
+    /// How many credentials are counted, and how many records wait.
+    pub(crate) fn held(&self) -> (usize, usize) {
+        (self.usages.lock().len(), self.queue.max_capacity() - self.queue.capacity())
     }
 
     /// Counts a call and, if it is one to be written down, queues its record.

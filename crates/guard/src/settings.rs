@@ -49,6 +49,13 @@ pub struct Settings {
     pub recent: usize,
     /// The most ended ids that are kept; with more the guard looks JWTs up rather than forgetting.
     pub ended: usize,
+    /// The most budgets whose debts are remembered. Those that a known credential draws on are never forgotten, so
+    /// that it is at least four times [`Self::known`].
+    pub budgets: usize,
+    /// The most addresses whose guesses are counted.
+    pub guessers: usize,
+    /// The most credentials whose calls are counted between two writings; at least twice [`Self::known`].
+    pub counted: usize,
     /// Look-ups of unknown credentials that one address (a /64 of IPv6) may cause.
     pub unknown_credentials: Limit,
     /// Accepted calls that are written down one by one, per second; all calls are counted.
@@ -75,6 +82,9 @@ impl Settings {
             unknown: 10_000,
             recent: 50_000,
             ended: 1_000_000,
+            budgets: 200_000,
+            guessers: 50_000,
+            counted: 100_000,
             unknown_credentials,
             records_per_second: 100,
             waiting_records: 8_192,

@@ -5,7 +5,8 @@ use keyway_store::StoreError;
 use keyway_store::tables::{outbox, sessions};
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::state::Portal;
@@ -19,6 +20,8 @@ pub struct Metrics {
     sessions: IntGauge,
     waiting_mails: IntGauge,
     feed_position: IntGauge,
+    guard_held: IntGaugeVec,
+    guard_most: IntGaugeVec,
 }
 
 impl Metrics {
@@ -44,12 +47,16 @@ impl Metrics {
                 "feed_position",
                 "The newest position of the change feed",
             ))?,
+            guard_held: IntGaugeVec::new(opts("guard_held", "What the guard of /api/v1 holds"), &["what"])?,
+            guard_most: IntGaugeVec::new(opts("guard_most", "What it may hold at most"), &["what"])?,
         };
         metrics.register(Box::new(metrics.requests.clone()))?;
         metrics.register(Box::new(metrics.latency.clone()))?;
         metrics.register(Box::new(metrics.sessions.clone()))?;
         metrics.register(Box::new(metrics.waiting_mails.clone()))?;
         metrics.register(Box::new(metrics.feed_position.clone()))?;
+        metrics.register(Box::new(metrics.guard_held.clone()))?;
+        metrics.register(Box::new(metrics.guard_most.clone()))?;
         Ok(metrics)
     }
 
@@ -90,6 +97,10 @@ impl Metrics {
         self.sessions.set(gauge(open));
         self.waiting_mails.set(gauge(waiting as u64));
         self.feed_position.set(gauge(portal.store.head().0));
+        for size in portal.guard.sizes() {
+            self.guard_held.with_label_values(&[size.what]).set(gauge(size.held as u64));
+            self.guard_most.with_label_values(&[size.what]).set(gauge(size.most as u64));
+        }
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "the metrics cannot be written");

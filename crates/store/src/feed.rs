@@ -141,6 +141,15 @@ pub fn ended_after(conn: &mut Conn, ids: &[EntityId], position: Position) -> Res
     Ok(ended.select(feed::position).first::<i64>(conn).optional()?.is_some())
 }
 
+/// Whether a JWT issued at `position` with `ids` in its line has ended. One that was issued before a row that is gone
+/// was past its time when the row went, whatever a clock that was set back says.
+///
+/// # Errors
+/// When a statement fails.
+pub fn jwt_ended(conn: &mut Conn, ids: &[EntityId], position: Position) -> Result<bool, StoreError> {
+    Ok(position < head(conn)?.tail || ended_after(conn, ids, position)?)
+}
+
 /// Whether any of `ids` lost something at `since` or later.
 ///
 /// # Errors

@@ -59,7 +59,7 @@ impl CredentialSource for StoreSource {
         let ids = ids.to_vec();
         Box::pin(async move {
             let ended: Result<_, StoreError> =
-                self.store.read(move |conn| feed::ended_after(conn, &ids, since)).await;
+                self.store.read(move |conn| feed::jwt_ended(conn, &ids, since)).await;
             Ok(ended?)
         })
     }

@@ -14,6 +14,7 @@ use futures_util::StreamExt as _;
 use crate::guard::Arrival;
 use crate::limit::Allowance;
 use crate::problem::{self, LimitHeaders, Problem};
+use crate::text::Text;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -24,6 +25,8 @@ const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
 /// The most that is read of the body of a refused request, so that its connection can be used again.
 const MAX_DRAIN: usize = 64 * 1024;
+/// Headers that an answer is given room for.
+const ROOM: usize = 12;
 /// How long that may take.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
@@ -67,7 +70,7 @@ pub(super) fn finish(mut answer: ServiceResponse<BoxBody>, arrival: Arrival) -> 
         answer.response_mut().extensions_mut().insert(problem);
         answer = answer.map_body(|_, _| BoxBody::new(body));
     }
-    if let Ok(value) = HeaderValue::try_from(arrival.request.to_string()) {
+    if let Ok(value) = HeaderValue::from_bytes(Text::of(arrival.request).as_bytes()) {
         answer.headers_mut().insert(REQUEST_ID, value);
     }
     answer
@@ -77,8 +80,10 @@ pub(super) fn finish(mut answer: ServiceResponse<BoxBody>, arrival: Arrival) -> 
 pub(super) fn add_limits(answer: &mut ServiceResponse<BoxBody>, allowance: &Allowance) {
     let Some(values) = LimitHeaders::of(allowance) else { return };
     let headers = answer.headers_mut();
+    // For these, the request's id and a few of the handler's own at once.
+    headers.reserve(ROOM);
     for (name, text) in [(POLICY, values.policy), (STATE, values.state)] {
-        if let Ok(value) = HeaderValue::try_from(text) {
+        if let Ok(value) = HeaderValue::from_bytes(text.as_bytes()) {
             headers.insert(name, value);
         }
     }

@@ -13,7 +13,7 @@ use keyway_core::refusal::Refusal;
 use smallvec::SmallVec;
 
 use super::answer::{add_limits, drain, finish, response};
-use super::request_ids::arrival;
+use super::request_ids::{name, named};
 use super::scopes::Declared;
 use crate::check::Verdict;
 use crate::extract::{RequestParts, client_address};
@@ -23,6 +23,12 @@ use crate::recorder::Call;
 
 /// In the extensions of an answer: why the call was refused.
 pub(super) struct Refused(pub(super) Refusal);
+
+/// In the extensions of a request: what the guard made of it, and which guard.
+pub(super) struct Checked {
+    pub(super) verdict: Rc<Verdict>,
+    pub(super) guard: Guard,
+}
 
 /// The middleware: see [`Guard::middleware`].
 #[derive(Clone, Debug)]
@@ -78,13 +84,16 @@ where
         let guard = self.guard.clone();
         let service = Rc::clone(&self.service);
         Box::pin(async move {
-            let arrival = arrival(&request, &guard);
+            // Whoever named the request puts the name on its answer.
+            let before = named(&request);
+            let arrival = before.unwrap_or_else(|| name(&request, &guard));
             let verdict = Rc::new(guard.check(&parts(&request, &guard, arrival)).await);
             let answer = match verdict.refusal() {
                 Some(refusal) => refuse(request, refusal, &guard).await,
-                None => pass(request, &verdict, &*service).await?,
+                None => pass(request, &verdict, &guard, &*service).await?,
             };
-            Ok(close(answer, &verdict, &guard, arrival))
+            let answer = close(answer, &verdict, &guard, arrival);
+            Ok(if before.is_some() { answer } else { finish(answer, arrival) })
         })
     }
 }
@@ -123,13 +132,14 @@ pub(super) async fn refuse(
 async fn pass<S, B>(
     request: ServiceRequest,
     verdict: &Rc<Verdict>,
+    guard: &Guard,
     service: &S,
 ) -> Result<ServiceResponse<BoxBody>, Error>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
     B: MessageBody + 'static,
 {
-    request.extensions_mut().insert(Rc::clone(verdict));
+    request.extensions_mut().insert(Checked { verdict: Rc::clone(verdict), guard: guard.clone() });
     let answer = service.call(request).await?.map_into_boxed_body();
     let declared = answer.request().extensions().contains::<Declared>();
     if declared || answer.status().as_u16() >= 400 {
@@ -167,5 +177,5 @@ fn close(
             },
         );
     }
-    finish(answer, arrival)
+    answer
 }

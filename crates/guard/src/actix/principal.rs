@@ -2,14 +2,13 @@
 
 use std::future::{Ready, ready};
 use std::ops::Deref;
-use std::rc::Rc;
 
 use actix_web::dev::Payload;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 use keyway_core::principal::Principal as Caller;
 
+use super::middleware::Checked;
 use super::scopes::Declared;
-use crate::check::Verdict;
 use crate::limit::Allowance;
 use crate::problem::Problem;
 
@@ -40,8 +39,8 @@ impl FromRequest for Principal {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let extensions = request.extensions();
-        let admitted = extensions.get::<Rc<Verdict>>().filter(|_| extensions.contains::<Declared>());
-        let principal = admitted.and_then(|verdict| {
+        let admitted = extensions.get::<Checked>().filter(|_| extensions.contains::<Declared>());
+        let principal = admitted.and_then(|Checked { verdict, .. }| {
             let caller = verdict.decision().ok()?.clone();
             Some(Self { caller, allowance: verdict.allowance().copied().unwrap_or_default() })
         });

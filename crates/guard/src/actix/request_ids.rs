@@ -31,15 +31,15 @@ pub fn request_id(request: &HttpRequest) -> Option<RequestId> {
     request.extensions().get::<Arrival>().map(|arrival| arrival.request)
 }
 
-/// When and as what the request came in: known already, or now. Leaves the guard for the routes to answer with.
-pub(super) fn arrival(request: &ServiceRequest, guard: &Guard) -> Arrival {
-    let mut extensions = request.extensions_mut();
-    extensions.insert(guard.clone());
-    if let Some(arrival) = extensions.get::<Arrival>() {
-        return *arrival;
-    }
+/// When and as what the request came in, if an outer middleware has read it.
+pub(super) fn named(request: &ServiceRequest) -> Option<Arrival> {
+    request.extensions().get::<Arrival>().copied()
+}
+
+/// The same, read now.
+pub(super) fn name(request: &ServiceRequest, guard: &Guard) -> Arrival {
     let arrival = guard.arrive();
-    extensions.insert(arrival);
+    request.extensions_mut().insert(arrival);
     arrival
 }
 
@@ -82,7 +82,7 @@ where
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let arrival = arrival(&request, &self.guard);
+        let arrival = named(&request).unwrap_or_else(|| name(&request, &self.guard));
         let answer = self.service.call(request);
         Box::pin(async move { Ok(finish(answer.await?.map_into_boxed_body(), arrival)) })
     }

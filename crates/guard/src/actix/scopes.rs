@@ -12,8 +12,7 @@ use actix_web::{Error, HttpMessage as _};
 use keyway_core::refusal::Refusal;
 
 use super::answer::{drain, response};
-use super::middleware::refuse;
-use crate::check::Verdict;
+use super::middleware::{Checked, refuse};
 use crate::guard::Guard;
 use crate::problem::Problem;
 
@@ -87,11 +86,9 @@ impl Rule {
             Self::Scopes(list) => list,
         };
         let extensions = request.extensions();
-        let (Some(verdict), Some(guard)) = (extensions.get::<Rc<Verdict>>(), extensions.get::<Guard>())
-        else {
-            return Err(Obstacle::Unguarded);
-        };
-        verdict.require(needed).map_err(|refusal| Obstacle::Refused(guard.clone(), refusal))
+        let Some(checked) = extensions.get::<Checked>() else { return Err(Obstacle::Unguarded) };
+        let refuse = |refusal| Obstacle::Refused(checked.guard.clone(), refusal);
+        checked.verdict.require(needed).map_err(refuse)
     }
 }
 

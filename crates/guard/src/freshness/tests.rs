@@ -121,7 +121,13 @@ fn what_can_no_longer_matter_is_forgotten() {
     freshness.prune(Timestamp::from_seconds(3_599));
     assert_eq!(freshness.ended([id(1)], Position(1)), Ended::Yes);
     freshness.prune(HOUR);
-    assert_eq!(freshness.ended([id(1)], Position(1)), Ended::No);
+    assert_eq!(freshness.held().1, 0);
+    assert_eq!(freshness.ended([id(1)], Position(11)), Ended::No);
+    assert_eq!(
+        freshness.ended([id(1)], Position(1)),
+        Ended::Unknown,
+        "past its time, unless a clock went back"
+    );
 }
 
 #[test]

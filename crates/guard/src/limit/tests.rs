@@ -23,7 +23,7 @@ fn drawn(own: &str, shared: &str) -> Drawn {
 }
 
 fn limiters(budgets: &Budgets, own: &str, shared: &str) -> Limiters {
-    budgets.limiters(&drawn(own, shared), Environment::Live)
+    budgets.limiters(&drawn(own, shared), Environment::Live, Monotonic(0))
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn a_slow_limit_knows_how_long_it_takes() {
 
 #[test]
 fn a_call_refused_by_the_one_costs_the_other_nothing() {
-    let budgets = Budgets::default();
+    let budgets = Budgets::new(1_000);
     let both = limiters(&budgets, "60/min burst=3", "60/min burst=2");
     let now = Monotonic(SECOND);
     both.spend(now).unwrap();
@@ -63,7 +63,7 @@ fn a_call_refused_by_the_one_costs_the_other_nothing() {
     assert_eq!(spent.limit, SpentLimit::Shared);
     assert_eq!(allowance.own.unwrap().1.calls, 1);
 
-    let narrow = limiters(&Budgets::default(), "60/min burst=1", "60/min burst=5");
+    let narrow = limiters(&Budgets::new(1_000), "60/min burst=1", "60/min burst=5");
     narrow.spend(now).unwrap();
     for _ in 0..10 {
         assert_eq!(narrow.spend(now).unwrap_err().0.limit, SpentLimit::Own);
@@ -73,7 +73,7 @@ fn a_call_refused_by_the_one_costs_the_other_nothing() {
 
 #[test]
 fn the_tightest_limit_is_the_one_that_is_shown() {
-    let both = limiters(&Budgets::default(), "600/min burst=100", "600/min burst=50");
+    let both = limiters(&Budgets::new(1_000), "600/min burst=100", "600/min burst=50");
     let allowance = both.spend(Monotonic(SECOND)).unwrap();
     let (limit, _, left) = allowance.tightest().unwrap();
     assert_eq!((limit, left.calls), (SpentLimit::Shared, 49));
@@ -81,26 +81,26 @@ fn the_tightest_limit_is_the_one_that_is_shown() {
 
 #[test]
 fn a_budget_outlives_whoever_held_it_and_goes_when_it_is_full() {
-    let budgets = Budgets::default();
+    let budgets = Budgets::new(1_000);
     let now = Monotonic(SECOND);
     limiters(&budgets, "60/min burst=1", "off").spend(now).unwrap();
     budgets.prune(now);
     assert!(limiters(&budgets, "60/min burst=1", "off").spend(now).is_err());
     budgets.prune(Monotonic(now.0 + 2 * SECOND));
-    assert!(budgets.0.lock().is_empty());
+    assert!(budgets.held() == 0);
 }
 
 #[test]
 fn test_and_live_are_apart() {
-    let budgets = Budgets::default();
+    let budgets = Budgets::new(1_000);
     let now = Monotonic(SECOND);
-    budgets.limiters(&drawn("60/min burst=1", "off"), Environment::Live).spend(now).unwrap();
-    assert!(budgets.limiters(&drawn("60/min burst=1", "off"), Environment::Test).spend(now).is_ok());
+    budgets.limiters(&drawn("60/min burst=1", "off"), Environment::Live, now).spend(now).unwrap();
+    assert!(budgets.limiters(&drawn("60/min burst=1", "off"), Environment::Test, now).spend(now).is_ok());
 }
 
 #[test]
 fn a_new_rate_keeps_the_debt_but_none_beyond_its_own_burst() {
-    let budgets = Budgets::default();
+    let budgets = Budgets::new(1_000);
     let now = Monotonic(SECOND);
     let slow = limiters(&budgets, "1/h burst=5", "off");
     for _ in 0..5 {
@@ -113,7 +113,7 @@ fn a_new_rate_keeps_the_debt_but_none_beyond_its_own_burst() {
 
 #[test]
 fn several_threads_never_get_more_than_there_is() {
-    let budgets = Budgets::default();
+    let budgets = Budgets::new(1_000);
     let both = limiters(&budgets, "1/h burst=100", "1/h burst=60");
     let passed: usize = std::thread::scope(|scope| {
         let spend = || (0..50).filter(|_| both.spend(Monotonic(SECOND)).is_ok()).count();
@@ -143,4 +143,22 @@ proptest! {
             prop_assert!(u128::from(passed) <= u128::from(burst) + refilled);
         }
     }
+}
+
+#[test]
+fn too_many_budgets_lose_those_that_nobody_holds() {
+    let budgets = Budgets::new(10);
+    let random = SeededRandom::new(1);
+    let drawn = || {
+        let id = EntityId::new(Timestamp::default(), &random);
+        Drawn { root: id, own: "1/h burst=1".parse().unwrap(), owner: None, shared: Limit::Off }
+    };
+    let now = Monotonic(1);
+    let held = budgets.limiters(&drawn(), Environment::Live, now);
+    held.spend(now).unwrap();
+    for _ in 0..1_000 {
+        budgets.limiters(&drawn(), Environment::Live, now).spend(now).unwrap();
+        assert!(budgets.held() <= 10);
+    }
+    assert!(held.spend(now).is_err());
 }

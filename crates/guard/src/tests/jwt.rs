@@ -147,3 +147,42 @@ async fn before_anything_is_known_of_the_feed_nobody_is_let_in() {
     house.source.feed_failing.store(true, Ordering::SeqCst);
     assert_eq!(house.code(&house.jwt(0, &[])).await, "cannot_tell");
 }
+
+#[tokio::test]
+async fn a_full_set_of_what_was_ended_lets_nothing_through_and_neither_does_a_clock_set_back() {
+    let house = House::with(|settings| settings.ended = 100);
+    let families: Vec<_> = (0..10_000).map(|_| house.some_id()).collect();
+    let good = house.some_id();
+    let jwts: Vec<_> = families.iter().step_by(97).map(|family| house.jwt(0, &[*family])).collect();
+    for family in &families {
+        house.source.publish(EntityKind::Family, *family, Effect::Ended);
+    }
+    for jwt in &jwts {
+        assert_eq!(house.code(jwt).await, "revoked");
+    }
+    assert_eq!(house.code(&house.jwt(10_000, &[good])).await, "ok");
+    let ended = house.guard.sizes().into_iter().find(|size| size.what == "ended").unwrap();
+    assert_eq!((ended.held, ended.most), (100, 100));
+    house.clock.set_wall(now(&house) - Duration::hours(1));
+    house.guard.inner().follower.tidy().await;
+    for family in families.iter().step_by(97) {
+        assert_eq!(house.code(&house.jwt(0, &[*family])).await, "revoked");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_set_back_revives_nothing_that_was_forgotten_meanwhile() {
+    let house = House::new();
+    let family = house.some_id();
+    let jwt = house.jwt(0, &[family]);
+    house.source.publish(EntityKind::Family, family, Effect::Ended);
+    assert_eq!(house.code(&jwt).await, "revoked");
+    house.clock.advance(keyway_core::change::NewChange::RELEVANCE);
+    house.guard.inner().follower.tidy().await;
+    assert_eq!(house.guard.inner().freshness.held().1, 0);
+    house.clock.set_wall(now(&house) - keyway_core::change::NewChange::RELEVANCE);
+    // One that is in no cache.
+    let other = house.jwt(0, &[family]);
+    assert_eq!(house.code(&other).await, "revoked");
+    assert_eq!(house.code(&jwt).await, "revoked");
+}

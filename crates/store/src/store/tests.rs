@@ -353,6 +353,9 @@ async fn the_feed_is_cut_from_its_beginning_alone() {
         assert!(behind.changes.is_empty());
         assert_eq!(page.changes.len(), 3);
         assert_eq!(snapshot.ended.iter().map(|change| change.position.0).collect::<Vec<_>>(), [3]);
+        // A JWT of a time that is gone has ended, though no row says so any more.
+        let ended = |position| store.read(move |conn| feed::jwt_ended(conn, &[], Position(position)));
+        assert!(ended(1).await.unwrap() && !ended(2).await.unwrap());
         let rest = store.write(move |tx| feed::cut(tx.conn(), end(100), 2)).await.unwrap();
         assert_eq!(rest, 2, "{backend:?}");
     }

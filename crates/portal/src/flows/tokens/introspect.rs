@@ -55,7 +55,7 @@ fn jwt(conn: &mut Conn, issuance: &Issuance, token: &PlainSecret) -> Result<Opti
     let mut line = facts.ancestors.to_vec();
     line.push(facts.id);
     line.extend(facts.signing_key);
-    if feed::ended_after(conn, &line, verified.position)? {
+    if feed::jwt_ended(conn, &line, verified.position)? {
         facts.state = State::Revoked;
     }
     Ok(Some(facts))
