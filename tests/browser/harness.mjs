@@ -9,84 +9,33 @@
 //   });
 
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { execFile } from "node:child_process";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
+import { Server, password } from "../lib/server.mjs";
 
-const root = join(import.meta.dirname, "..", "..");
-const start_limit_ms = 30_000;
-const stop_limit_ms = 10_000;
+export { password };
 const action_limit_ms = 10_000;
 
-export const password = "correct horse battery staple 42";
 export const wide = { width: 1280, height: 800 };
 export const narrow = { width: 390, height: 844 };
 
-export class Keyway {
-  // `command`: what to start instead of `keyway dev`; `env`: settings on top of the harness's own.
-  static async start(t, { command = [binary(), "dev"], env = {} } = {}) {
+export class Keyway extends Server {
+  static async start(t, options = {}) {
     const keyway = new Keyway();
     // Before anything starts: whatever fails below is cleared away too, and faults fail the test.
     t.after(() => keyway.#close());
-    await keyway.#startServer(command, env);
+    await keyway.start(options);
     await keyway.#startBrowser();
     return keyway;
   }
 
-  #server;
   #browser;
-  #exit;
-  #env;
   #faults = [];
   #expected = [];
   #others = [];
-  output = "";
-
-  async #startServer([program, ...args], env) {
-    const [portalPort, apiPort] = await freePorts(2);
-    this.portal = `http://localhost:${portalPort}`;
-    this.api = `http://localhost:${apiPort}`;
-    this.dataDir = await mkdtemp(join(tmpdir(), "keyway-browser-"));
-    this.#env = {
-      ...withoutKeyway(process.env),
-      KEYWAY_DATA_DIR: this.dataDir,
-      KEYWAY_PORTAL_ADDR: `127.0.0.1:${portalPort}`,
-      KEYWAY_API_ADDR: `127.0.0.1:${apiPort}`,
-      KEYWAY_PUBLIC_URL: this.portal,
-      KEYWAY_DEMO_ADDR: "off",
-      ...env,
-    };
-    this.#server = spawn(program, args, { cwd: this.dataDir, env: this.#env, stdio: ["ignore", "pipe", "pipe"] });
-    for (const stream of [this.#server.stdout, this.#server.stderr]) {
-      stream.setEncoding("utf8").on("data", (text) => (this.output += text));
-    }
-    this.#exit = new Promise((resolve) => {
-      this.#server.on("exit", (code, signal) => resolve(signal ?? code));
-      this.#server.on("error", (error) => resolve(error.message));
-    });
-    await this.#ready();
-  }
-
-  async #ready() {
-    let exited;
-    this.#exit.then((how) => (exited = how));
-    const until = Date.now() + start_limit_ms;
-    while (Date.now() < until) {
-      if (exited !== undefined) throw new Error(`the server ended at its start (${exited}):\n${this.output}`);
-      try {
-        const answer = await fetch(`${this.portal}/readyz`);
-        if (answer.ok) return;
-      } catch {
-        // Nobody listens yet.
-      }
-      await new Promise((resolve) => setTimeout(resolve, 25));
-    }
-    throw new Error(`no 200 from /readyz within ${start_limit_ms} ms:\n${this.output}`);
-  }
 
   async #startBrowser() {
     this.#browser = await chromium.launch({
@@ -144,28 +93,10 @@ export class Keyway {
     return { status: answer.status, body: await answer.json() };
   }
 
-  // Another command beside the running server, on the same data; its JSON answer.
-  async run(args, { input } = {}) {
-    const child = promisify(execFile)(binary(), [...args, "--json"], { cwd: this.dataDir, env: this.#env });
-    child.child.stdin.end(input ?? "");
-    return JSON.parse((await child).stdout || "null");
-  }
-
   async #close() {
-    let stopped = 0;
     await this.#browser?.close();
-    if (this.#server?.pid !== undefined) stopped = await this.#stop();
-    if (this.dataDir) await rm(this.dataDir, { recursive: true, force: true });
+    await this.stop();
     assert.deepEqual(this.#faults, [], "faults seen by the browser");
-    assert.equal(stopped, 0, `exit code after SIGTERM; the server said:\n${this.output}`);
-  }
-
-  async #stop() {
-    this.#server.kill("SIGTERM");
-    const timer = setTimeout(() => this.#server.kill("SIGKILL"), stop_limit_ms);
-    const how = await this.#exit;
-    clearTimeout(timer);
-    return how;
   }
 }
 
@@ -227,25 +158,4 @@ export async function paste(line) {
   const { stdout } = await promisify(execFile)("bash", ["-c", script]);
   const cut = stdout.lastIndexOf("\n");
   return { status: Number(stdout.slice(cut + 1)), body: stdout.slice(0, cut) };
-}
-
-function binary() {
-  return process.env.KEYWAY_BIN ?? join(root, "target", "debug", "keyway");
-}
-
-function withoutKeyway(env) {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("KEYWAY_")));
-}
-
-// Held open together, so that no port is given twice.
-async function freePorts(count) {
-  const servers = [];
-  for (let i = 0; i < count; i += 1) {
-    const server = createServer();
-    await new Promise((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
-    servers.push(server);
-  }
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

@@ -1,0 +1,191 @@
+// openid-client as an OAuth client: what it sends by itself and what it insists on in our answers.
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import * as client from "openid-client";
+import { World, callback, refused } from "./world.mjs";
+
+let world;
+let ada;
+before(async () => {
+  world = await World.start();
+  ada = await world.person("ada@example.com");
+});
+after(() => world?.stop());
+
+// An app's key pair: the private half for the library, the public one registered with us.
+async function keyPair(name, algorithm, type, options) {
+  const { privateKey, publicKey } = generateKeyPairSync(type, options);
+  const file = join(world.dataDir, `${name}.jwks`);
+  const jwk = { ...publicKey.export({ format: "jwk" }), kid: name, alg: algorithm, use: "sig" };
+  await writeFile(file, JSON.stringify({ keys: [jwk] }));
+  const subtle = {
+    ES256: { name: "ECDSA", namedCurve: "P-256" },
+    EdDSA: { name: "Ed25519" },
+    RS256: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
+    PS256: { name: "RSA-PSS", hash: "SHA-256" },
+  }[algorithm];
+  const pkcs8 = privateKey.export({ format: "der", type: "pkcs8" });
+  return { file, key: { key: await crypto.subtle.importKey("pkcs8", pkcs8, subtle, false, ["sign"]), kid: name } };
+}
+
+const ways = {
+  public: { args: ["--auth-method", "none"], auth: () => client.None() },
+  client_secret_basic: { args: [], auth: (made) => client.ClientSecretBasic(made.client_secret) },
+  client_secret_post: {
+    args: ["--auth-method", "client_secret_post"],
+    auth: (made) => client.ClientSecretPost(made.client_secret),
+  },
+};
+for (const [algorithm, type, options] of [
+  ["ES256", "ec", { namedCurve: "P-256" }],
+  ["RS256", "rsa", { modulusLength: 2048 }],
+  ["PS256", "rsa", { modulusLength: 2048 }],
+]) {
+  ways[`private_key_jwt with ${algorithm}`] = {
+    prepare: () => keyPair(algorithm, algorithm, type, options),
+    args: (pair) => ["--auth-method", "private_key_jwt", "--jwks", pair.file],
+    auth: (_, pair) => client.PrivateKeyJwt(pair.key),
+  };
+}
+
+async function authorize(config, person = ada, more = {}) {
+  const verifier = client.randomPKCECodeVerifier();
+  const state = client.randomState();
+  const address = client.buildAuthorizationUrl(config, {
+    redirect_uri: callback,
+    scope: "notes:read",
+    code_challenge: await client.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: "S256",
+    state,
+    ...more,
+  });
+  const back = await person.authorize(address);
+  return { back, checks: { pkceCodeVerifier: verifier, expectedState: state } };
+}
+
+for (const [name, { prepare, args, auth }] of Object.entries(ways)) {
+  test(`a ${name} client gets a code, tokens and their successors, and revokes them`, async () => {
+    const pair = await prepare?.();
+    const made = await world.registerApp(...(pair ? args(pair) : args));
+    const config = await world.discover(made, auth(made, pair));
+    const { back, checks } = await authorize(config);
+    assert.equal(back.searchParams.get("iss"), world.portal);
+    const tokens = await client.authorizationCodeGrant(config, back, checks);
+    assert.equal(tokens.token_type, "bearer");
+    assert.equal(tokens.scope, "notes:read");
+    assert.equal((await world.call(tokens.access_token)).body.client, made.client_id);
+
+    const next = await client.refreshTokenGrant(config, tokens.refresh_token);
+    assert.notEqual(next.refresh_token, tokens.refresh_token);
+    assert.equal((await world.call(next.access_token)).status, 200);
+
+    await client.tokenRevocation(config, next.refresh_token);
+    assert.equal((await world.call(next.access_token)).status, 401);
+    await refused(client.refreshTokenGrant(config, next.refresh_token), "invalid_grant");
+  });
+}
+
+test("a code works once, for its verifier alone", async () => {
+  const made = await world.registerApp("--auth-method", "none");
+  const config = await world.discover(made);
+  const { back, checks } = await authorize(config);
+  const wrong = { ...checks, pkceCodeVerifier: client.randomPKCECodeVerifier() };
+  await refused(client.authorizationCodeGrant(config, back, wrong), "invalid_grant");
+  const tokens = await client.authorizationCodeGrant(config, back, checks);
+  await refused(client.authorizationCodeGrant(config, back, checks), "invalid_grant");
+  assert.equal((await world.call(tokens.access_token)).status, 401, "what the code gave ends with its second use");
+});
+
+test("the library insists on the issuer in the answer, and on the state", async () => {
+  const config = await world.discover(await world.registerApp("--auth-method", "none"));
+  const { back, checks } = await authorize(config);
+  for (const change of [(url) => url.searchParams.set("iss", "https://other.example.com"), (url) => url.searchParams.delete("iss"), (url) => url.searchParams.set("state", "x")]) {
+    const changed = new URL(back);
+    change(changed);
+    await refused(client.authorizationCodeGrant(config, changed, checks), "OAUTH_INVALID_RESPONSE");
+  }
+  await client.authorizationCodeGrant(config, back, checks);
+});
+
+test("a person who presses Cancel is told of as access_denied", async () => {
+  const config = await world.discover(await world.registerApp("--auth-method", "none"));
+  const verifier = client.randomPKCECodeVerifier();
+  const address = client.buildAuthorizationUrl(config, {
+    redirect_uri: callback,
+    scope: "notes:read",
+    code_challenge: await client.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: "S256",
+  });
+  const back = await ada.authorize(address, { decision: "deny" });
+  await refused(client.authorizationCodeGrant(config, back, { pkceCodeVerifier: verifier }), "access_denied");
+});
+
+test("a client acts for itself with opaque tokens and with JWTs", async () => {
+  for (const format of ["opaque", "jwt"]) {
+    const made = await world.register("--scope", "notes:read", "--token-format", format);
+    const config = await world.discover(made);
+    const tokens = await client.clientCredentialsGrant(config, { scope: "notes:read" });
+    assert.equal(tokens.refresh_token, undefined);
+    assert.equal(tokens.access_token.split(".").length, format === "jwt" ? 3 : 1);
+    const answered = await world.call(tokens.access_token);
+    assert.equal(answered.status, 200);
+    assert.equal(answered.body.client, made.client_id);
+  }
+  const config = await world.discover(await world.register("--scope", "notes:read"));
+  await refused(client.clientCredentialsGrant(config, { scope: "notes:write" }), "invalid_scope");
+});
+
+test("a wrong secret is a 401 with a challenge that the library understands", async () => {
+  const made = await world.register("--scope", "notes:read");
+  for (const auth of [client.ClientSecretBasic("wrong"), client.ClientSecretPost(made.client_secret)]) {
+    const config = await world.discover(made, auth);
+    await assert.rejects(client.clientCredentialsGrant(config), (error) => {
+      const challenge = error.cause?.[0] ?? error.cause;
+      assert.ok(error.status === 401 || error.error === "invalid_client", String(error.stack));
+      assert.ok(challenge);
+      return true;
+    });
+  }
+});
+
+test("a client learns of its own tokens by introspection, and nothing of others'", async () => {
+  const own = await world.registerApp();
+  const config = await world.discover(own);
+  const other = await world.discover(await world.registerApp());
+  const { back, checks } = await authorize(config);
+  const tokens = await client.authorizationCodeGrant(config, back, checks);
+  const told = await client.tokenIntrospection(config, tokens.access_token);
+  assert.equal(told.active, true);
+  assert.equal(told.client_id, own.client_id);
+  assert.equal(told.scope, "notes:read");
+  assert.equal(told.iss, world.portal);
+  assert.ok(told.exp > Date.now() / 1000);
+  assert.deepEqual({ ...(await client.tokenIntrospection(other, tokens.access_token)) }, { active: false });
+  await client.tokenRevocation(other, tokens.access_token).catch(() => {});
+  assert.equal((await client.tokenIntrospection(config, tokens.access_token)).active, true);
+  await client.tokenRevocation(config, tokens.access_token);
+  assert.deepEqual({ ...(await client.tokenIntrospection(config, tokens.access_token)) }, { active: false });
+});
+
+test("an API key is exchanged for a short token of less", async () => {
+  const key = await world.run(["key", "create", "--user", "ada@example.com", "--name", "job", "--scope", "notes:read", "--scope", "notes:write"]);
+  const made = await world.register("--scope", "notes:read", "--grant", "token_exchange");
+  const config = await world.discover(made);
+  const exchange = (more) => client.genericGrantRequest(config, "urn:ietf:params:oauth:grant-type:token-exchange", {
+    subject_token: key.key,
+    subject_token_type: "urn:keyway:params:oauth:token-type:api-key",
+    ...more,
+  });
+  const tokens = await exchange({ scope: "notes:read" });
+  assert.equal(tokens.issued_token_type, "urn:ietf:params:oauth:token-type:access_token");
+  assert.equal(tokens.refresh_token, undefined);
+  assert.ok(tokens.expires_in <= 900);
+  assert.deepEqual((await world.call(tokens.access_token)).body.scopes, ["notes:read"]);
+  await refused(exchange({ scope: "notes:delete" }), "invalid_scope");
+  await world.run(["key", "revoke", key.id]);
+  assert.equal(await world.refusedWithin(tokens.access_token, 2_000), true, "it ends with its key");
+  await refused(exchange({ scope: "notes:read" }), "invalid_request");
+});
