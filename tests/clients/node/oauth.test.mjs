@@ -41,6 +41,7 @@ const ways = {
 };
 for (const [algorithm, type, options] of [
   ["ES256", "ec", { namedCurve: "P-256" }],
+  ["EdDSA", "ed25519", {}],
   ["RS256", "rsa", { modulusLength: 2048 }],
   ["PS256", "rsa", { modulusLength: 2048 }],
 ]) {

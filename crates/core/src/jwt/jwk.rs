@@ -12,6 +12,15 @@ use super::{Algorithm, KeyError, Thumbprint};
 /// long.
 pub(super) const RSA_LEN: std::ops::RangeInclusive<usize> = 256..=512;
 
+/// The algorithm that a client's `alg` names. RFC 9864 §2.2 calls `Ed25519` what RFC 8037 calls `EdDSA`; both are in
+/// use.
+pub(crate) fn algorithm_named(alg: &str) -> Option<jsonwebtoken::Algorithm> {
+    match alg {
+        "Ed25519" => Some(jsonwebtoken::Algorithm::EdDSA),
+        _ => alg.parse().ok(),
+    }
+}
+
 /// The parameters of a public key, without its name and use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kty")]

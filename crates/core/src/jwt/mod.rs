@@ -9,6 +9,7 @@ mod verify;
 
 pub use claims::{AccessClaims, Descent, TOKEN_TYPE};
 pub use import::{ImportedKey, private_jwk};
+pub(crate) use jwk::algorithm_named;
 pub use jwk::{Jwk, Jwks, PublicKey};
 pub use keys::{
     Algorithm, KeyError, KeyState, Purpose, SigningKey, VerificationKey, VerificationKeys, generate_key,

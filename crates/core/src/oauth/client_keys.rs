@@ -7,14 +7,14 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::jwt::PublicKey;
+use crate::jwt::{PublicKey, algorithm_named};
 
 /// The most keys in a client's set.
 pub const MAX_CLIENT_KEYS: usize = 10;
 /// The longest set, in bytes of JSON.
 pub const MAX_CLIENT_KEYS_LEN: usize = 16 * 1024;
 /// What assertions may be signed with (`token_endpoint_auth_signing_alg_values_supported`).
-pub const ASSERTION_ALGORITHMS: [&str; 4] = ["RS256", "PS256", "ES256", "EdDSA"];
+pub const ASSERTION_ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"];
 
 /// The members of a JWK that are private or shared (RFC 7518 §6.2.2, §6.3.2 and §6.4).
 pub(super) const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
@@ -81,14 +81,14 @@ impl ClientKey {
 
     fn verifying(&self, algorithm: Algorithm) -> Option<DecodingKey> {
         let pinned = self.alg.as_deref();
-        if pinned.is_some_and(|alg| alg.parse() != Ok(algorithm)) {
+        if pinned.is_some_and(|alg| algorithm_named(alg) != Some(algorithm)) {
             return None;
         }
         self.key.verifying(algorithm).ok()
     }
 }
 
-/// In the order of [`ASSERTION_ALGORITHMS`].
+/// Those that [`ASSERTION_ALGORITHMS`] names.
 const ALGORITHMS: [Algorithm; 4] = [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::EdDSA];
 
 impl ClientKeys {

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::client_keys::PRIVATE_MEMBERS;
 use crate::clock::{Duration, Timestamp};
-use crate::jwt::{KeyError, PublicKey, SigningKey, Thumbprint};
+use crate::jwt::{KeyError, PublicKey, SigningKey, Thumbprint, algorithm_named};
 use crate::secret::SecretDigest;
 
 /// The header that carries a proof, in the form in which headers are compared.
@@ -20,7 +20,7 @@ pub const PROOF_HEADER: &str = "dpop";
 /// The `typ` of a proof (RFC 9449 §4.2).
 pub const PROOF_TYPE: &str = "dpop+jwt";
 /// What proofs may be signed with.
-pub const PROOF_ALGORITHMS: [&str; 4] = ["ES256", "EdDSA", "RS256", "PS256"];
+pub const PROOF_ALGORITHMS: [&str; 5] = ["ES256", "EdDSA", "Ed25519", "RS256", "PS256"];
 /// How far `iat` may be from now, either way.
 pub const PROOF_WINDOW: Duration = Duration::seconds(60);
 /// The longest proof, in bytes: enough for an RSA key of 4096 bits and a long URL.
@@ -66,7 +66,7 @@ pub enum ProofError {
     #[error("typ of the DPoP proof is not dpop+jwt")]
     WrongType,
     /// `none`, symmetric, or one that is not served.
-    #[error("alg of the DPoP proof is none of ES256, EdDSA, RS256 and PS256")]
+    #[error("alg of the DPoP proof is none of ES256, EdDSA, Ed25519, RS256 and PS256")]
     Algorithm,
     /// Private, of another kind than `alg`, or too short or too long.
     #[error("jwk of the DPoP proof is not a public key for its alg")]
@@ -172,7 +172,7 @@ fn verified_key(header: &str, claims: &str, signature: &str) -> Result<Thumbprin
         return Err(ProofError::WrongType);
     }
     let served = PROOF_ALGORITHMS.contains(&alg.as_str());
-    let algorithm = alg.parse().ok().filter(|_| served).ok_or(ProofError::Algorithm)?;
+    let algorithm = algorithm_named(&alg).filter(|_| served).ok_or(ProofError::Algorithm)?;
     if PRIVATE_MEMBERS.iter().any(|name| jwk.contains_key(*name)) {
         return Err(ProofError::Key);
     }

@@ -48,6 +48,22 @@ fn an_assertion_of_the_clients_own_key_proves_it() {
 }
 
 #[test]
+fn ed25519_may_be_called_by_either_of_its_names() {
+    let (key, _) = key(jwt::Algorithm::EdDsa);
+    let mut public = serde_json::to_value(key.public_jwk().unwrap()).unwrap();
+    for registered in ["EdDSA", "Ed25519"] {
+        public["alg"] = json!(registered);
+        let keys = ClientKeys::from_json(&json!({ "keys": [public] })).unwrap();
+        for alg in ["EdDSA", "Ed25519"] {
+            let assertion = key.sign_parts(&json!({ "alg": alg }), &claims()).unwrap();
+            assert!(check(&assertion, &keys).is_ok(), "{registered}, {alg}");
+        }
+        let assertion = key.sign_parts(&json!({ "alg": "ES256" }), &claims()).unwrap();
+        assert_eq!(check(&assertion, &keys), Err(AssertionError::Signature));
+    }
+}
+
+#[test]
 fn another_key_type_or_algorithm_proves_nothing() {
     let (ours, keys) = key(jwt::Algorithm::Es256);
     let (theirs, _) = key(jwt::Algorithm::Es256);

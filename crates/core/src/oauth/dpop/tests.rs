@@ -164,6 +164,17 @@ fn there_is_exactly_one_header() {
 }
 
 #[test]
+fn ed25519_may_be_called_by_either_of_its_names() {
+    let key = key(Algorithm::EdDsa);
+    let at = request("POST", URL, None);
+    for alg in ["EdDSA", "Ed25519"] {
+        let header = json!({ "typ": "dpop+jwt", "alg": alg, "jwk": key.public_jwk().unwrap().key });
+        let claims = json!({ "jti": "1", "htm": "POST", "htu": URL, "iat": NOW.as_seconds() });
+        assert!(verify_proof(&key.sign_parts(&header, &claims).unwrap(), &at, NOW).is_ok(), "{alg}");
+    }
+}
+
+#[test]
 fn rsa_may_sign_with_pss() {
     let der = generate_key(Algorithm::Rs256).unwrap();
     let public = SigningKey::from_pkcs8("k", Algorithm::Rs256, &der).unwrap().public_jwk().unwrap().key;
