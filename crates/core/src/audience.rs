@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::oauth::identity_scopes;
 use crate::scope::{Scope, ScopeSet};
 
 /// The longest audience, in bytes.
@@ -149,10 +150,11 @@ pub enum AudienceError {
     Ambiguous,
 }
 
-/// All APIs of this portal, its own management API last.
+/// All APIs of this portal, its own management API last; and the portal itself, which tells apps who a user is.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     apis: Vec<Api>,
+    issuer: Option<Audience>,
 }
 
 impl Catalogue {
@@ -183,7 +185,12 @@ impl Catalogue {
 
     /// From the configured APIs and the management API.
     pub const fn new(apis: Vec<Api>) -> Self {
-        Self { apis }
+        Self { apis, issuer: None }
+    }
+    /// The same, of a portal that issues tokens about its users: they may be for nothing but the portal itself.
+    #[must_use]
+    pub fn with_issuer(self, issuer: Audience) -> Self {
+        Self { issuer: Some(issuer), ..self }
     }
     /// In the configured order.
     pub fn apis(&self) -> &[Api] {
@@ -211,6 +218,28 @@ impl Catalogue {
             .iter()
             .find(|api| scopes.iter().all(|s| api.scope(s.as_str()).is_some()))
             .ok_or(AudienceError::Ambiguous)
+    }
+    /// The audience of a token with `scopes`: the API as in [`Catalogue::resolve`], whatever is asked about the user
+    /// beside; the portal itself where nothing else is asked.
+    ///
+    /// # Errors
+    /// As [`Catalogue::resolve`].
+    pub fn target(&self, named: Option<&str>, scopes: &ScopeSet) -> Result<Audience, AudienceError> {
+        let of_api = scopes.without(&identity_scopes());
+        match &self.issuer {
+            Some(issuer) if of_api.is_empty() && named.is_none_or(|named| named == issuer.as_str()) => {
+                Ok(issuer.clone())
+            }
+            _ => self.resolve(named, &of_api).map(|api| api.audience.clone()),
+        }
+    }
+    /// What a token for `audience` can allow: the scopes of that API and those about the user. `None` if it is no
+    /// audience of this portal any more.
+    pub fn scopes_at(&self, audience: &Audience) -> Option<ScopeSet> {
+        if self.issuer.as_ref() == Some(audience) {
+            return Some(identity_scopes());
+        }
+        self.find(audience.as_str()).map(|api| api.scope_set().union(&identity_scopes()))
     }
 }
 
@@ -256,6 +285,21 @@ mod tests {
         );
         assert!(all.resolve(Some("http://localhost:8080/api/v1"), &scopes).is_ok());
         assert!(all.resolve(Some("http://elsewhere"), &scopes).is_err());
+    }
+
+    #[test]
+    fn what_is_asked_about_the_user_alone_is_for_the_portal_itself() {
+        let all = catalogue().with_issuer("http://localhost:8080".parse().unwrap());
+        let of = |named, text: &str| all.target(named, &text.parse().unwrap()).map(|a| a.to_string());
+        assert_eq!(of(None, "openid email").unwrap(), "http://localhost:8080");
+        assert_eq!(of(None, "openid notes:read").unwrap(), "http://localhost:8081");
+        assert_eq!(of(Some("http://localhost:8081"), "openid").unwrap(), "http://localhost:8081");
+        assert_eq!(of(Some("http://localhost:8080"), "openid").unwrap(), "http://localhost:8080");
+        assert!(of(Some("http://localhost:8080"), "notes:read").is_err());
+        let at = |text: &str| all.scopes_at(&text.parse().unwrap()).map(|scopes| scopes.to_string());
+        assert_eq!(at("http://localhost:8080").unwrap(), "email openid profile");
+        assert_eq!(at("http://localhost:8081").unwrap(), "email notes:read openid profile");
+        assert_eq!(at("http://elsewhere"), None);
     }
 
     #[test]

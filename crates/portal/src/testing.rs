@@ -71,7 +71,10 @@ impl TestPortal {
             let clock = Arc::clone(&clock) as Arc<dyn Clock>;
             Guard::new(told, source, Some(sink), clock, Arc::clone(&random))
         };
-        let catalogue = Arc::new(Catalogue::new(vec![sample_api(), management]));
+        let catalogue = Arc::new(
+            Catalogue::new(vec![sample_api(), management])
+                .with_issuer(settings.public_url.as_str().parse().unwrap()),
+        );
         let shapes = Arc::new(Shapes::default());
         let issuance = Issuance {
             issuer: settings.public_url.as_str().into(),

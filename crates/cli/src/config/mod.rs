@@ -202,7 +202,7 @@ fn catalogue(written: &Written, public_url: &str) -> anyhow::Result<Catalogue> {
             }
         }
     }
-    Ok(Catalogue::new(apis))
+    Ok(Catalogue::new(apis).with_issuer(public_url.parse()?))
 }
 
 /// The sample API, there unless `[[apis]]` says otherwise.

@@ -1,13 +1,16 @@
 //! Access tokens as JWTs: the profile of RFC 9068 under the rules of RFC 8725.
 
 mod claims;
+mod id_token;
 mod import;
 mod jwk;
 mod keys;
+mod logout;
 mod thumbprint;
 mod verify;
 
 pub use claims::{AccessClaims, Descent, TOKEN_TYPE};
+pub use id_token::{ID_TOKEN_LIFETIME, ID_TOKEN_TYPE, IdClaims, at_hash, kid_of, verify_id_token_hint};
 pub use import::{ImportedKey, private_jwk};
 pub(crate) use jwk::algorithm_named;
 pub use jwk::{Jwk, Jwks, PublicKey};
@@ -15,6 +18,7 @@ pub use keys::{
     Algorithm, KeyError, KeyState, Purpose, SigningKey, VerificationKey, VerificationKeys, generate_key,
     key_entity, new_kid,
 };
+pub use logout::{LOGOUT_TOKEN_TYPE, LogoutClaims};
 pub use thumbprint::{Confirmation, InvalidThumbprint, Thumbprint};
 pub use verify::{JwtError, Verified, verify};
 

@@ -14,6 +14,8 @@ use crate::ids::{ClientId, OwnerId};
 use crate::jwt::Algorithm;
 use crate::scope::ScopeSet;
 
+use super::identity::is_about_user;
+
 macro_rules! names {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$doc])*
@@ -154,6 +156,11 @@ impl Client {
     /// Whether it may use `grant`.
     pub fn may_use(&self, grant: GrantType) -> bool {
         self.grant_types.contains(&grant)
+    }
+    /// Whether it may ask a user for `scope`: one that it was registered with, or one about the user, which every app
+    /// may ask for.
+    pub fn may_ask_user_for(&self, scope: &str) -> bool {
+        is_about_user(scope) || self.scopes.contains(scope)
     }
     /// Whether it is this portal's own, which asks for no consent between the portal and itself.
     pub fn is_builtin(&self) -> bool {

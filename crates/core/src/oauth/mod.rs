@@ -7,6 +7,7 @@ mod client_keys;
 pub mod dpop;
 mod error;
 mod grant;
+mod identity;
 mod introspection;
 pub mod pkce;
 
@@ -22,6 +23,9 @@ pub use client_keys::{
 };
 pub use error::{ErrorCode, OauthError};
 pub use grant::Grant;
+pub use identity::{
+    EMAIL, IDENTITY_SCOPES, OFFLINE_ACCESS, OPENID, PROFILE, identity_scopes, is_about_user, offline_access,
+};
 pub use introspection::{EXPLAIN, GuardFacts, Introspection};
 
 use crate::clock::Duration;

@@ -2,14 +2,14 @@
 //! that answers it.
 
 use keyway_core::Timestamp;
-use keyway_core::audience::{Api, Audience, AudienceError, Catalogue};
+use keyway_core::audience::{Audience, AudienceError, Catalogue};
 use keyway_core::change::UnknownName;
 use keyway_core::clock::Duration;
 use keyway_core::credential::{self, Brand, Kind};
 use keyway_core::ids::{GrantId, OwnerId, SessionId};
 use keyway_core::jwt::Thumbprint;
 use keyway_core::oauth::pkce::Challenge;
-use keyway_core::oauth::{CODE_LIFETIME, Client, ErrorCode, Grant, GrantType, OauthError};
+use keyway_core::oauth::{CODE_LIFETIME, Client, ErrorCode, Grant, GrantType, OFFLINE_ACCESS, OauthError};
 use keyway_core::scope::ScopeSet;
 use keyway_core::secret::PlainSecret;
 use keyway_store::tables::codes::{self, AuthorizationCode};
@@ -22,7 +22,6 @@ use crate::oauth::params::Params;
 
 /// The longest `state` and `nonce`, in bytes.
 const MAX_OPAQUE: usize = 2048;
-const OFFLINE: &str = "offline_access";
 /// How people sign in here (RFC 8176 §2).
 const AMR_PASSWORD: &str = "pwd";
 
@@ -56,11 +55,11 @@ impl std::str::FromStr for Prompt {
 /// A request that may be answered with a code.
 #[derive(Clone, Debug)]
 pub struct AuthorizationRequest {
-    /// What is asked of the API, without what belongs to no API.
+    /// What is asked of the API and about the user; `offline_access` apart.
     pub scopes: ScopeSet,
     /// Whether the consent shall outlive the browser session.
     pub offline: bool,
-    /// The API.
+    /// The API; the portal itself where nothing but the user is asked about.
     pub audience: Audience,
     /// PKCE.
     pub challenge: Challenge,
@@ -120,46 +119,38 @@ pub fn read(
         return Err(invalid("state and nonce have at most 2048 characters"));
     }
     let (asked, offline) = asked_scopes(client, params)?;
-    let (api, scopes) = target(client, catalogue, params.resource()?, &asked, params.get("scope").is_some())?;
-    Ok(AuthorizationRequest {
-        scopes,
-        offline,
-        audience: api.audience.clone(),
-        challenge,
-        nonce,
-        prompt,
-        max_age,
-        bound_to,
-    })
+    let named = params.get("scope").is_some();
+    let (audience, scopes) = target(client, catalogue, params.resource()?, &asked, named)?;
+    Ok(AuthorizationRequest { scopes, offline, audience, challenge, nonce, prompt, max_age, bound_to })
 }
 
-/// What is asked of an API, and whether the consent shall outlive the browser session. Any client that refreshes
-/// tokens may ask for `offline_access` (OpenID Connect Core §11); it belongs to no API.
+/// What is asked of an API and about the user, and whether the consent shall outlive the browser session
+/// (`offline_access`, OpenID Connect Core §11: heeded for clients that refresh tokens, of no effect for others).
 fn asked_scopes(client: &Client, params: &Params) -> Result<(ScopeSet, bool), OauthError> {
-    let Some(text) = params.get("scope") else { return Ok((client.scopes.clone(), false)) };
     let invalid = |text: String| OauthError::new(ErrorCode::InvalidScope, text);
-    let asked: ScopeSet = text.parse().map_err(|error| invalid(format!("{error}")))?;
-    let offline = asked.contains(OFFLINE) && client.may_use(GrantType::RefreshToken);
-    let asked =
-        if offline { asked.iter().filter(|s| s.as_str() != OFFLINE).cloned().collect() } else { asked };
-    match asked.iter().find(|scope| !client.scopes.contains(scope.as_str())) {
-        Some(extra) => Err(invalid(format!("this client may not ask for the scope {extra}"))),
-        None => Ok((asked, offline)),
+    let asked: ScopeSet = match params.get("scope") {
+        Some(text) => text.parse().map_err(|error| invalid(format!("{error}")))?,
+        None => client.scopes.iter().filter(|scope| scope.as_str() != OFFLINE_ACCESS).cloned().collect(),
+    };
+    if let Some(extra) = asked.iter().find(|scope| !client.may_ask_user_for(scope.as_str())) {
+        return Err(invalid(format!("this client may not ask for the scope {extra}")));
     }
+    let offline = asked.contains(OFFLINE_ACCESS) && client.may_use(GrantType::RefreshToken);
+    Ok((asked.iter().filter(|scope| scope.as_str() != OFFLINE_ACCESS).cloned().collect(), offline))
 }
 
-/// The API that a request is for, and its scopes of those asked. Scopes that were not named but come from the
-/// client's registration are cut down to the API named by `resource`.
+/// The audience of a request, and its scopes of those asked. Scopes that were not named but come from the client's
+/// registration are cut down to the API named by `resource`.
 ///
 /// # Errors
 /// `invalid_scope` or `invalid_target` (RFC 8707 §2).
-pub fn target<'c>(
+pub fn target(
     client: &Client,
-    catalogue: &'c Catalogue,
+    catalogue: &Catalogue,
     resource: Option<&str>,
     asked: &ScopeSet,
     named: bool,
-) -> Result<(&'c Api, ScopeSet), OauthError> {
+) -> Result<(Audience, ScopeSet), OauthError> {
     let mut scopes = asked.clone();
     if let (false, Some(api)) = (named, resource.and_then(|r| catalogue.find(r))) {
         scopes = scopes.intersection(&api.scope_set());
@@ -172,8 +163,8 @@ pub fn target<'c>(
         };
         return Err(OauthError::new(ErrorCode::InvalidScope, text));
     }
-    match catalogue.resolve(resource, &scopes) {
-        Ok(api) => Ok((api, scopes)),
+    match catalogue.target(resource, &scopes) {
+        Ok(audience) => Ok((audience, scopes)),
         Err(error) => {
             let code = match error {
                 AudienceError::UnknownScope(_) => ErrorCode::InvalidScope,

@@ -6,7 +6,7 @@ use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use keyway_core::ids::ClientId;
-use keyway_core::oauth::{Client, ErrorCode, Grant, OauthError};
+use keyway_core::oauth::{Client, ErrorCode, Grant, IDENTITY_SCOPES, OauthError, is_about_user};
 use keyway_store::StoreError;
 use keyway_store::tables::{clients, grants, owners};
 use serde::{Deserialize, Serialize};
@@ -195,7 +195,7 @@ struct ScopeView {
 #[derive(Serialize)]
 struct ConsentContext<'c> {
     app: AppView,
-    api: &'c str,
+    api: Option<&'c str>,
     redirect_host: String,
     scopes: Vec<ScopeView>,
     offline: bool,
@@ -214,7 +214,16 @@ async fn consent_page(
     let owner = asked.client.owner;
     let owner: Result<_, StoreError> = portal.store.read(move |conn| owners::find(conn, owner)).await;
     let api = portal.catalogue.find(request.audience.as_str());
-    let scopes = request.scopes.iter().map(|scope| {
+    // What is asked about the user first.
+    let about_user = IDENTITY_SCOPES.iter().filter(|(name, _)| request.scopes.contains(name));
+    let about_user = about_user.map(|(name, description)| ScopeView {
+        name: (*name).to_owned(),
+        description: (*description).to_owned(),
+        sensitive: false,
+        is_new: grant.is_some_and(|grant| !grant.scopes.contains(name)),
+    });
+    let of_api = request.scopes.iter().filter(|scope| !is_about_user(scope.as_str()));
+    let of_api = of_api.map(|scope| {
         let definition = api.and_then(|api| api.scope(scope.as_str()));
         ScopeView {
             name: scope.to_string(),
@@ -231,9 +240,9 @@ async fn consent_page(
             created_at: asked.client.created_at,
             checked: asked.client.origin != keyway_core::oauth::ClientOrigin::Dynamic,
         },
-        api: api.map_or(request.audience.as_str(), |api| api.name.as_str()),
+        api: api.map(|api| api.name.as_str()),
         redirect_host: shown.map(keyway_core::oauth::RedirectUri::shown_host).unwrap_or_default(),
-        scopes: scopes.collect(),
+        scopes: about_user.chain(of_api).collect(),
         offline: request.offline,
         request: query,
         return_to: again(query),

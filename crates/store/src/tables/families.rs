@@ -164,6 +164,10 @@ pub struct Family {
 }
 
 impl Family {
+    /// Whether it outlives the browser session that its consent was given in (`offline_access`).
+    pub const fn is_offline(&self) -> bool {
+        self.grant.is_some() && self.has_refresh && self.session.is_none()
+    }
     /// Whether it can still be refreshed, or its access tokens be used.
     pub fn is_living(&self, now: Timestamp) -> bool {
         self.ended_at.is_none() && now < self.expires_at && now < self.idle_expires_at

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use keyway_core::audience::{Access, ScopeDefinition};
+use keyway_core::audience::{Access, Api, ScopeDefinition};
 use keyway_core::ids::ClientId;
 use keyway_core::jwt::Algorithm;
 use keyway_core::oauth::{AuthMethod, ClientKind, ClientOrigin, TokenFormat};
@@ -31,6 +31,7 @@ fn catalogue() -> Catalogue {
         }],
     };
     Catalogue::new(vec![notes, Catalogue::management("http://localhost:8080").unwrap()])
+        .with_issuer("http://localhost:8080".parse().unwrap())
 }
 
 fn app() -> Client {

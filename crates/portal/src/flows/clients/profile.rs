@@ -4,7 +4,7 @@ use keyway_core::audience::{Access, Catalogue};
 use keyway_core::jwt::Algorithm;
 use keyway_core::oauth::{
     AuthMethod, Client, ClientKeys, ClientKind, GrantType, MAX_REDIRECT_URI_LEN, MAX_REDIRECT_URIS,
-    RedirectUri, TokenFormat,
+    RedirectUri, TokenFormat, is_about_user,
 };
 use keyway_core::scope::ScopeSet;
 use serde_json::{Value, json};
@@ -189,7 +189,8 @@ fn check_scopes(catalogue: &Catalogue, scopes: &ScopeSet) -> Result<(), ClientEr
     if scopes.is_empty() {
         return Err(ClientError::NoScopes);
     }
-    let known = |name: &str| catalogue.apis().iter().any(|api| api.scope(name).is_some());
+    let known =
+        |name: &str| is_about_user(name) || catalogue.apis().iter().any(|api| api.scope(name).is_some());
     match scopes.iter().find(|scope| !known(scope.as_str())) {
         Some(unknown) => Err(ClientError::UnknownScope(unknown.to_string())),
         None => Ok(()),

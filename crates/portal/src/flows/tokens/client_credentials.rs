@@ -3,7 +3,7 @@
 use keyway_core::address::AddressList;
 use keyway_core::facts::{Ancestors, Subject};
 use keyway_core::jwt::{ACCESS_TOKEN_LIFETIME, Thumbprint};
-use keyway_core::oauth::Client;
+use keyway_core::oauth::{Client, ErrorCode, OauthError, is_about_user};
 use keyway_core::owner::Environment;
 use keyway_core::scope::ScopeSet;
 use keyway_store::{Store, StoreError};
@@ -32,15 +32,19 @@ pub struct Asked {
 /// more than one could be meant.
 pub async fn run(store: &Store, issuance: &Issuance, act: &Act, asked: Asked) -> Result<Answer, TokenError> {
     let Asked { client, scope, resource, proven } = asked;
-    let wanted = scope.as_ref().unwrap_or(&client.scopes);
-    if let Some(extra) = wanted.iter().find(|scope| !client.scopes.contains(scope.as_str())) {
-        return Err(keyway_core::oauth::OauthError::new(
-            keyway_core::oauth::ErrorCode::InvalidScope,
+    // There is no user to tell of.
+    let registered: ScopeSet =
+        client.scopes.iter().filter(|scope| !is_about_user(scope.as_str())).cloned().collect();
+    let wanted = scope.as_ref().unwrap_or(&registered);
+    if let Some(extra) = wanted.iter().find(|scope| !registered.contains(scope.as_str())) {
+        return Err(OauthError::new(
+            ErrorCode::InvalidScope,
             format!("this client may not ask for the scope {extra}"),
         )
         .into());
     }
-    let (api, scopes) = target(&client, &issuance.catalogue, resource.as_deref(), wanted, scope.is_some())?;
+    let (audience, scopes) =
+        target(&client, &issuance.catalogue, resource.as_deref(), wanted, scope.is_some())?;
     let (context, owner, format) = (issuance.clone(), client.owner, client.token_format);
     let ground = store.read(move |conn| context.ground(conn, owner, format)).await?;
     let budgets =
@@ -51,7 +55,7 @@ pub async fn run(store: &Store, issuance: &Issuance, act: &Act, asked: Asked) ->
         family: None,
         grant: None,
         ancestors: Ancestors::from_slice(&[owner.entity(), client.id.entity()]),
-        audience: api.audience.clone(),
+        audience,
         scopes,
         environment: Environment::Live,
         addresses: AddressList::default(),

@@ -7,6 +7,7 @@ use keyway_core::ids::FamilyId;
 use keyway_core::jwt::{ACCESS_TOKEN_LIFETIME, Thumbprint};
 use keyway_core::oauth::{
     Client, ErrorCode, FAMILY_LIFETIME, GrantType, MAX_CODE_FAILURES, OauthError, REFRESH_IDLE,
+    offline_access,
 };
 use keyway_core::owner::Environment;
 use keyway_core::secret::PlainSecret;
@@ -16,6 +17,7 @@ use keyway_store::tables::{grants, owners};
 use keyway_store::{Conn, Store, StoreError, Tx, feed};
 
 use super::families::{begin, end_because, refresh_binding, refresh_token, terms};
+use super::id_token::SignedIn;
 use super::{Answer, Ground, Issuance, Issued, TokenError};
 use crate::flows::Act;
 
@@ -113,6 +115,7 @@ fn find(
         return Err(TokenError::grant("the code is unknown or too old"));
     }
     let ground = issuance.ground_at(conn, position, code.owner, presented.client.token_format)?;
+    let ground = ground.with_id_token_key(conn, issuance, &presented.client, &code.scopes)?;
     Ok(Found::Good(Box::new((code, ground))))
 }
 
@@ -127,7 +130,13 @@ fn make(
     let terms = terms(issuance, &family, &ground.owner, code.scopes.clone(), presented.proven);
     let issued = issuance.issue(ground, &terms, act.now, &*act.random)?;
     let refresh = family.has_refresh.then(|| refresh_token(issuance, &*act.random));
-    let answer = issued.response(refresh.clone()).to_answer();
+    let signed_in = SignedIn::of(&family, code.nonce.as_deref());
+    let mut response = issued.response(refresh.clone());
+    response.id_token = ground.id_token(issuance, signed_in, &issued, act.now)?;
+    if family.is_offline() {
+        response.scope = response.scope.union(&offline_access());
+    }
+    let answer = response.to_answer();
     Ok(Offer { family, refresh, issued, answer })
 }
 

@@ -11,7 +11,7 @@ use keyway_core::ids::{ClientId, FamilyId, GrantId, OwnerId, TokenId};
 use keyway_core::jwt::{
     AccessClaims, Confirmation, Descent, KeyError, MAX_ACCESS_TOKEN_LIFETIME, Purpose, SigningKey, Thumbprint,
 };
-use keyway_core::oauth::TokenFormat;
+use keyway_core::oauth::{Client, OPENID, TokenFormat};
 use keyway_core::owner::{Environment, Owner};
 use keyway_core::rate::Rate;
 use keyway_core::scope::ScopeSet;
@@ -22,6 +22,7 @@ use keyway_store::tables::owners;
 use keyway_store::{Conn, StoreError, Tx, feed};
 use smallvec::smallvec;
 
+use super::id_token::SignedIn;
 use super::{TokenError, TokenResponse};
 use crate::flows::jwt::KeyRing;
 
@@ -50,6 +51,41 @@ pub struct Ground {
     /// Whom the token will belong to. Not suspended.
     pub owner: Owner,
     key: Option<Arc<SigningKey>>,
+    id_token_key: Option<Arc<SigningKey>>,
+}
+
+impl Ground {
+    /// The same, ready to sign an ID token for `client` if `scopes` ask for one.
+    ///
+    /// # Errors
+    /// When the database cannot answer, or the key cannot be unsealed.
+    pub fn with_id_token_key(
+        self,
+        conn: &mut Conn,
+        issuance: &Issuance,
+        client: &Client,
+        scopes: &ScopeSet,
+    ) -> Result<Self, TokenError> {
+        let purpose = Purpose::IdToken(client.id_token_algorithm);
+        let asked = scopes.contains(OPENID);
+        let id_token_key = asked.then(|| issuance.ring.current(conn, purpose)).transpose()?;
+        Ok(Self { id_token_key, ..self })
+    }
+
+    /// The ID token beside an access token, if one was asked for in [`Ground::with_id_token_key`] and somebody signed in.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn id_token(
+        &self,
+        issuance: &Issuance,
+        signed_in: Option<SignedIn<'_>>,
+        beside: &Issued,
+        now: Timestamp,
+    ) -> Result<Option<PlainSecret>, KeyError> {
+        let (Some(key), Some(signed_in)) = (&self.id_token_key, signed_in) else { return Ok(None) };
+        signed_in.sign(key, &issuance.issuer, &beside.plain, now).map(Some)
+    }
 }
 
 /// What is to be in an access token.
@@ -130,7 +166,7 @@ impl Issuance {
             TokenFormat::Jwt => Some(self.ring.current(conn, Purpose::AccessToken)?),
             TokenFormat::Opaque => None,
         };
-        Ok(Ground { position, owner, key })
+        Ok(Ground { position, owner, key, id_token_key: None })
     }
 
     /// Makes an access token: a JWT if a signing key was asked for in [`Issuance::ground`], else an opaque one. Slow,
@@ -261,6 +297,7 @@ impl Issued {
             token_type: self.token_type,
             expires_in: self.expires_in,
             refresh_token,
+            id_token: None,
             scope: self.scopes.clone(),
             issued_token_type: None,
             client_id: None,

@@ -7,6 +7,7 @@ pub mod client_credentials;
 pub mod code;
 pub mod exchange;
 pub mod families;
+pub mod id_token;
 pub mod introspect;
 mod issue;
 pub mod mint;

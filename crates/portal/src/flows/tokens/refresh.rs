@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use keyway_core::jwt::Thumbprint;
-use keyway_core::oauth::{Client, ErrorCode, OauthError};
-use keyway_core::scope::ScopeSet;
+use keyway_core::oauth::{Client, ErrorCode, OFFLINE_ACCESS, OauthError, offline_access};
+use keyway_core::scope::{Scope, ScopeSet};
 use keyway_core::secret::PlainSecret;
 use keyway_core::{Duration, Random, Timestamp};
 use keyway_store::tables::families::{self, EndReason, Family, FamilyKind};
@@ -15,6 +15,7 @@ use keyway_store::tables::{accounts, grants, owners};
 use keyway_store::{Conn, Store, StoreError, Tx, feed};
 
 use super::families::{begin_refresh, end_because, idle_until, refresh_token, terms};
+use super::id_token::SignedIn;
 use super::{Answer, Ground, Issuance, Issued, Terms, TokenError};
 use crate::flows::{Act, mail};
 use crate::render::Mail;
@@ -94,7 +95,7 @@ pub async fn run(
     let offer = match found {
         Found::Spent => None,
         Found::Unspent(rotation) => {
-            let offer = make(issuance, &rotation, &presented.token, now, &*act.random)?;
+            let offer = make(issuance, &rotation, &presented, now, &*act.random)?;
             Some((*rotation, offer))
         }
     };
@@ -154,6 +155,7 @@ fn find(
     }
     let scopes = scopes(conn, issuance, presented, &family)?;
     let ground = issuance.ground_at(conn, position, family.owner, family.format)?;
+    let ground = ground.with_id_token_key(conn, issuance, &presented.client, &scopes)?;
     let terms = terms(issuance, &family, &ground.owner, scopes, presented.proven);
     Ok(Found::Unspent(Box::new(Rotation { family, sequence: token.sequence, ground, terms })))
 }
@@ -165,22 +167,24 @@ fn scopes(
     presented: &Presented,
     family: &Family,
 ) -> Result<ScopeSet, TokenError> {
-    let asked = presented.scope.as_ref().unwrap_or(&family.scopes);
-    if !family.scopes.contains_all(asked) {
+    // Not in the token, but often repeated by clients with what they asked for at first.
+    let asked = presented.scope.as_ref().unwrap_or(&family.scopes).without(&offline_access());
+    if !family.scopes.contains_all(&asked) {
         return Err(OauthError::new(ErrorCode::InvalidScope, "more is asked than was given").into());
     }
-    let api = issuance
+    let offered = issuance
         .catalogue
-        .find(family.audience.as_str())
+        .scopes_at(&family.audience)
         .ok_or_else(|| TokenError::grant("the API that the token is for is gone"))?;
-    let mut scopes = asked.intersection(&api.scope_set());
+    let mut scopes = asked.intersection(&offered);
     if let Some(grant) = family.grant {
         let grant =
             grants::find(conn, grant)?.ok_or_else(|| TokenError::grant("the consent was taken back"))?;
         scopes = scopes.intersection(&grant.scopes);
     }
     if family.kind == FamilyKind::Oauth {
-        scopes = scopes.intersection(&presented.client.scopes);
+        let may_ask = |scope: &&Scope| presented.client.may_ask_user_for(scope.as_str());
+        scopes = scopes.iter().filter(may_ask).cloned().collect();
     }
     if scopes.is_empty() {
         return Err(OauthError::new(ErrorCode::InvalidScope, "none of the scopes can be had any more").into());
@@ -191,14 +195,21 @@ fn scopes(
 fn make(
     issuance: &Issuance,
     rotation: &Rotation,
-    token: &PlainSecret,
+    presented: &Presented,
     now: Timestamp,
     random: &dyn Random,
 ) -> Result<Offer, TokenError> {
     let issued = issuance.issue(&rotation.ground, &rotation.terms, now, random)?;
     let successor = refresh_token(issuance, random);
-    let answer = issued.response(Some(successor.clone())).to_answer();
-    let sealed = answer.seal(token, random)?;
+    let signed_in = SignedIn::of(&rotation.family, None);
+    let mut response = issued.response(Some(successor.clone()));
+    response.id_token = rotation.ground.id_token(issuance, signed_in, &issued, now)?;
+    let repeated = presented.scope.as_ref().is_none_or(|asked| asked.contains(OFFLINE_ACCESS));
+    if rotation.family.is_offline() && repeated {
+        response.scope = response.scope.union(&offline_access());
+    }
+    let answer = response.to_answer();
+    let sealed = answer.seal(&presented.token, random)?;
     Ok(Offer { successor, issued, answer, sealed })
 }
 

@@ -24,6 +24,9 @@ pub struct TokenResponse {
     /// The refresh token.
     #[serde(serialize_with = "exposed_opt", skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<PlainSecret>,
+    /// Who signed in (OpenID Connect Core §3.1.3.3).
+    #[serde(serialize_with = "exposed_opt", skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<PlainSecret>,
     /// What it may do.
     pub scope: ScopeSet,
     /// What kind of token was given for the one that was exchanged (RFC 8693 §2.2.1).

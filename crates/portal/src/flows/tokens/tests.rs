@@ -2,6 +2,7 @@
 
 mod codes;
 mod exchanged;
+mod id_tokens;
 mod refreshed;
 mod told;
 pub(crate) mod world;

@@ -17,7 +17,7 @@ async fn a_code_gives_a_pair_once_and_a_second_redemption_ends_it() {
         let grant = it.grant(&app).await;
         let code = it.code(&app, grant).await;
         let pair = it.redeem(&app, &code).await.unwrap();
-        assert_eq!((pair.expires_in, pair.scope.len()), (900, 2));
+        assert_eq!((pair.expires_in, pair.scope.len()), (900, 3));
         let facts = it.facts(&pair.access).await.unwrap();
         assert_eq!((facts.state, facts.subject), (State::Active, Subject::Owner(it.owner)));
         assert_eq!(facts.budgets.root, grant.entity());

@@ -106,7 +106,7 @@ async fn scopes_can_be_narrowed_for_one_access_token_and_never_widened() {
         let narrow = it.refresh_for(&app, first.refresh(), Some("notes:read")).await.unwrap();
         assert_eq!(narrow.scope.to_string(), "notes:read");
         let whole = it.refresh(&app, narrow.refresh()).await.unwrap();
-        assert_eq!(whole.scope.len(), 2);
+        assert_eq!(whole.scope.len(), 3);
     }
 }
 

@@ -149,6 +149,11 @@ impl World {
 
     /// A code that answers an authorization request of `client`.
     pub(crate) async fn code(&self, client: &Client, grant: GrantId) -> PlainSecret {
+        self.code_for(client, grant, "notes:read notes:write").await
+    }
+
+    /// The same, for other scopes.
+    pub(crate) async fn code_for(&self, client: &Client, grant: GrantId, scopes: &str) -> PlainSecret {
         let portal = &self.it.portal;
         let kind = credential::Kind::AuthorizationCode;
         let code = credential::generate(&portal.shapes.brand, kind, &*portal.random);
@@ -159,10 +164,10 @@ impl World {
             grant,
             session: None,
             redirect_uri: CALLBACK.into(),
-            scopes: "notes:read notes:write".parse().unwrap(),
+            scopes: scopes.parse().unwrap(),
             audience: "http://localhost:8081".parse().unwrap(),
             challenge: Challenge::parse(CHALLENGE).unwrap(),
-            nonce: None,
+            nonce: Some("n-0S6_WzA2Mj".into()),
             auth_time: self.now(),
             sid: None,
             amr: "pwd".into(),
@@ -270,6 +275,7 @@ impl World {
 pub(crate) struct Pair {
     pub(crate) access: PlainSecret,
     pub(crate) refresh: Option<PlainSecret>,
+    pub(crate) id_token: Option<PlainSecret>,
     pub(crate) scope: ScopeSet,
     pub(crate) expires_in: u64,
 }
@@ -281,6 +287,7 @@ impl Pair {
         Self {
             access: PlainSecret::new(json["access_token"].as_str().unwrap()),
             refresh: json["refresh_token"].as_str().map(PlainSecret::new),
+            id_token: json["id_token"].as_str().map(PlainSecret::new),
             scope: json["scope"].as_str().unwrap().parse().unwrap(),
             expires_in: json["expires_in"].as_u64().unwrap(),
         }
