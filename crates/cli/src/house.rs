@@ -223,6 +223,7 @@ impl House {
             limit_defaults: self.limit_defaults(),
             limits: written.limits,
             refresh_repeat: written.oauth.refresh_repeat,
+            registration: written.oauth.registration,
             verify_email: config.verify_email,
             sign_up: config.sign_up,
             mail_from: written.mail.from.clone().unwrap_or_else(|| sender(&name, config.public_url.host())),

@@ -26,6 +26,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How long a spent refresh token gets the same answer again; zero for never.
     pub refresh_repeat: Duration,
+    /// Whether clients may register themselves.
+    pub registration: Registration,
     /// When an e-mail address must have been verified.
     pub verify_email: VerifyEmail,
     /// Who may make an account.
@@ -122,6 +124,18 @@ impl fmt::Display for PublicUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+/// Whether clients may register themselves (RFC 7591): setting `[oauth] registration`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registration {
+    /// They may not.
+    Off,
+    /// With an initial access token.
+    Token,
+    /// All of them.
+    Open,
 }
 
 /// Who may make an account: setting `[accounts] sign_up`.

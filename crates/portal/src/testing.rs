@@ -29,7 +29,7 @@ use crate::oauth::limits::EndpointLimits;
 use crate::outgoing::Outgoing;
 use crate::passwords::{PasswordCost, PasswordPool};
 use crate::render::{Branding, Renderer};
-use crate::settings::{Limits, Settings, SignUp, VerifyEmail};
+use crate::settings::{Limits, Registration, Settings, SignUp, VerifyEmail};
 use crate::state::{CookieSecrets, Portal};
 
 /// A portal as `dev` runs it, with a clock that stands still.
@@ -53,6 +53,7 @@ impl TestPortal {
             limit_defaults: limits.of_credentials(),
             limits,
             refresh_repeat: Duration::seconds(30),
+            registration: Registration::Off,
             verify_email: VerifyEmail::Never,
             sign_up: SignUp::Open,
             branding: Branding::default(),

@@ -8,7 +8,7 @@ use keyway_core::audience::Api;
 use keyway_core::credential::ForeignFormat;
 use keyway_core::jwt::Algorithm;
 use keyway_guard::JwtSignature;
-use keyway_portal::settings::{Limits, SignUp, VerifyEmail};
+use keyway_portal::settings::{Limits, Registration, SignUp, VerifyEmail};
 use serde::Deserialize;
 
 use super::listen::{Listen, MaybeListen};
@@ -157,14 +157,6 @@ impl Default for Oauth {
             signing_algorithm: Algorithm::Es256,
         }
     }
-}
-
-/// Whether clients may register themselves (RFC 7591).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Registration {
-    /// They may not.
-    Off,
 }
 
 /// `[outgoing]`: what the portal itself calls.

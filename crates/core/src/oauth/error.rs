@@ -27,6 +27,12 @@ pub enum ErrorCode {
     InvalidDpopProof,
     /// RFC 7009 §2.2.1: this kind of token cannot be revoked.
     UnsupportedTokenType,
+    /// RFC 7591 §3.2.2: a redirect URI cannot be registered.
+    InvalidRedirectUri,
+    /// RFC 7591 §3.2.2: a client cannot be registered with this.
+    InvalidClientMetadata,
+    /// RFC 7591 §3.2.2: a software statement that is not believed.
+    InvalidSoftwareStatement,
     /// OpenID Connect Core §3.1.2.6: `prompt=none`, and nobody is signed in.
     LoginRequired,
     /// OpenID Connect Core §3.1.2.6: `prompt=none`, and there is no consent yet.
@@ -52,6 +58,9 @@ impl ErrorCode {
             Self::InvalidTarget => "invalid_target",
             Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::UnsupportedTokenType => "unsupported_token_type",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::InvalidSoftwareStatement => "invalid_software_statement",
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
             Self::ServerError => "server_error",

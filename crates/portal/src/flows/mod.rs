@@ -12,6 +12,7 @@ pub mod jwt;
 pub mod keys;
 pub mod links;
 pub mod mail;
+pub mod registration;
 pub mod shown;
 pub mod throttle;
 pub mod tokens;

@@ -23,7 +23,7 @@ pub async fn any_origin(
         request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut answer = if preflight {
         let answer = HttpResponse::NoContent()
-            .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"))
+            .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, DELETE"))
             .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, DPoP"))
             .insert_header((ACCESS_CONTROL_MAX_AGE, "86400"))
             .finish();

@@ -21,6 +21,12 @@ pub enum EndpointError {
     /// Not for this client, however well it proves who it is.
     #[error("{0}")]
     Forbidden(&'static str),
+    /// A protected endpoint was called without a token (RFC 6750 §3.1: no error code).
+    #[error("a bearer token is needed")]
+    NoToken,
+    /// A token that does not work at the protected endpoint (RFC 6750 §3.1).
+    #[error("the bearer token does not work")]
+    InvalidToken,
     /// Over one of the limits in `[limits]`.
     #[error("too many requests")]
     TooMany {
@@ -56,6 +62,7 @@ impl ResponseError for EndpointError {
         let code = match self {
             Self::Oauth(error) => error.code.status(),
             Self::Forbidden(_) => 403,
+            Self::NoToken | Self::InvalidToken => 401,
             Self::TooLarge => 413,
             Self::TooMany { .. } => 429,
             Self::Store(error) if error.is_temporary() => 503,
@@ -75,6 +82,14 @@ impl ResponseError for EndpointError {
                 (error.code.as_str(), error.description.as_ref())
             }
             Self::Forbidden(text) => ("unauthorized_client", *text),
+            Self::NoToken => {
+                answer.insert_header((WWW_AUTHENTICATE, r#"Bearer realm="keyway""#));
+                ("invalid_token", "a bearer token is needed")
+            }
+            Self::InvalidToken => {
+                answer.insert_header((WWW_AUTHENTICATE, r#"Bearer realm="keyway", error="invalid_token""#));
+                ("invalid_token", "the bearer token does not work")
+            }
             Self::TooLarge => ("invalid_request", "the body is too large"),
             Self::TooMany { retry_after } => {
                 answer.insert_header((RETRY_AFTER, retry_after.to_string()));

@@ -76,6 +76,7 @@ pub struct EndpointLimits {
     revoke: KeyedLimit<IpAddr>,
     introspect: KeyedLimit<ClientId>,
     unknown: KeyedLimit<IpAddr>,
+    register: KeyedLimit<IpAddr>,
 }
 
 impl EndpointLimits {
@@ -88,6 +89,7 @@ impl EndpointLimits {
             introspect: KeyedLimit::new(limits.introspect, Arc::clone(clock)),
             // Whoever does not authenticate at the introspection endpoint guesses.
             unknown: by_address(limits.revoke),
+            register: by_address(limits.register),
         }
     }
     /// `/oauth/token`, by address.
@@ -103,6 +105,13 @@ impl EndpointLimits {
     /// Over the limit.
     pub fn revoke(&self, address: IpAddr) -> Result<(), EndpointError> {
         self.revoke.spend(&counted(address))
+    }
+    /// `/oauth/register`, by address.
+    ///
+    /// # Errors
+    /// Over the limit.
+    pub fn register(&self, address: IpAddr) -> Result<(), EndpointError> {
+        self.register.spend(&counted(address))
     }
     /// `/oauth/introspect`, by client.
     ///

@@ -6,6 +6,7 @@ use keyway_core::oauth::dpop::PROOF_ALGORITHMS;
 use keyway_core::oauth::{ASSERTION_ALGORITHMS, AuthMethod, GrantType};
 use serde::Serialize;
 
+use crate::settings::Registration;
 use crate::state::Portal;
 
 /// The grants that the token endpoint serves.
@@ -41,6 +42,8 @@ struct Metadata<'m> {
     grant_types_supported: [&'static str; 4],
     token_endpoint_auth_methods_supported: [&'static str; 4],
     token_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
     revocation_endpoint: String,
     revocation_endpoint_auth_methods_supported: [&'static str; 4],
     revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
@@ -56,6 +59,7 @@ struct Metadata<'m> {
 pub async fn metadata(portal: web::Data<Portal>) -> HttpResponse {
     let issuer = portal.settings.public_url.as_str();
     let at = |path: &str| format!("{issuer}{path}");
+    let is_open = portal.settings.registration != Registration::Off;
     let mut scopes: Vec<&str> =
         portal.catalogue.apis().iter().flat_map(|api| &api.scopes).map(|scope| scope.name.as_str()).collect();
     scopes.push("offline_access");
@@ -72,6 +76,7 @@ pub async fn metadata(portal: web::Data<Portal>) -> HttpResponse {
         grant_types_supported: GRANTS,
         token_endpoint_auth_methods_supported: AUTH,
         token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
+        registration_endpoint: is_open.then(|| at("/oauth/register")),
         revocation_endpoint: at("/oauth/revoke"),
         revocation_endpoint_auth_methods_supported: AUTH,
         revocation_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,

@@ -9,6 +9,7 @@ mod jwks;
 pub mod limits;
 mod metadata;
 pub mod params;
+mod register;
 mod revoke;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,13 @@ pub fn configure(cfg: &mut ServiceConfig) {
     cfg.service(open("/oauth/token").route(web::post().to(token::token)))
         .service(open("/oauth/revoke").route(web::post().to(revoke::revoke)))
         .service(web::resource("/oauth/introspect").route(web::post().to(introspect::introspect)))
+        .service(open("/oauth/register").route(web::post().to(register::register)))
+        .service(
+            open("/oauth/register/{client_id}")
+                .route(web::get().to(register::read))
+                .route(web::put().to(register::replace))
+                .route(web::delete().to(register::delete)),
+        )
         .service(open("/.well-known/jwks.json").route(web::get().to(jwks::jwks)))
         .service(open("/.well-known/oauth-authorization-server").route(web::get().to(metadata::metadata)));
 }

@@ -1,6 +1,7 @@
 //! The endpoints over HTTP, as clients meet them.
 
 mod assertions;
+mod registration;
 
 use actix_web::http::Method;
 use actix_web::http::header::CONTENT_TYPE;
