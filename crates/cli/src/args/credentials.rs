@@ -75,6 +75,9 @@ pub enum Client {
     Create(Box<ClientCreate>),
     /// All clients.
     List,
+    /// What clients register themselves with, where the settings ask for it.
+    #[command(subcommand)]
+    RegistrationToken(super::RegistrationToken),
     /// Delete a client; everything that it was given ends.
     Delete {
         /// The client's id.

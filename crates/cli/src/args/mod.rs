@@ -2,6 +2,7 @@
 
 mod credentials;
 mod people;
+mod registration;
 mod running;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ pub use credentials::{
     SigningKey, Token, TokenMint,
 };
 pub use people::{Login, User, UserCreate};
+pub use registration::{RegistrationToken, RegistrationTokenCreate};
 pub use running::{Config, Dev, Portal, SampleApi, Verify};
 
 /// A self-hosted developer portal: API keys, JWTs and OAuth tokens, one guard.

@@ -9,7 +9,7 @@ use keyway_portal::flows::clients::{self, NewClient, Profile};
 use keyway_store::tables::clients as rows;
 use serde::Serialize;
 
-use super::user;
+use super::{registration_token, user};
 use crate::args::{self, Client, ClientCreate, Format, Method};
 use crate::house::House;
 use crate::output::{Output, table};
@@ -25,6 +25,7 @@ pub async fn run(house: &House, which: Client, output: Output) -> anyhow::Result
     match which {
         Client::Create(args) => create(house, *args, output).await,
         Client::List => list(house, output).await,
+        Client::RegistrationToken(which) => registration_token::run(house, which, output).await,
         Client::Delete { id } => delete(house, &id, output).await,
     }
 }

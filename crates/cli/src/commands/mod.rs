@@ -6,6 +6,7 @@ mod doctor;
 mod key;
 pub mod login;
 mod master_key;
+mod registration_token;
 pub mod servers;
 mod settings;
 mod signing_key;
