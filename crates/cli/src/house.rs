@@ -129,10 +129,9 @@ impl House {
         }
     }
 
-    /// A guard for the API `audience` that learns from the database and reports to it.
-    pub fn guard(&self, audience: Audience, resource_metadata: Option<String>) -> Guard {
+    /// A guard that learns from the database and reports to it.
+    pub fn guard(&self, settings: guard::Settings) -> Guard {
         let source = Arc::new(StoreSource::new(self.store.clone(), self.limit_defaults()));
-        let settings = guard_settings(&self.config, audience, resource_metadata);
         let sink: Arc<dyn RecordSink> = Arc::<StoreSource>::clone(&source);
         Guard::new(settings, source, Some(sink), Arc::clone(&self.clock), Arc::clone(&self.random))
     }
@@ -140,7 +139,7 @@ impl House {
     /// The guard of the management API.
     fn management_guard(&self) -> anyhow::Result<Guard> {
         let api = Catalogue::management(self.config.public_url.as_str()).context("public_url")?;
-        Ok(self.guard(api.audience, None))
+        Ok(self.guard(guard_settings(&self.config, api.audience, None)))
     }
 
     /// The sample API's guard.
@@ -148,8 +147,7 @@ impl House {
     /// # Errors
     /// When its audience is none.
     pub fn sample_guard(&self) -> anyhow::Result<Guard> {
-        let (audience, metadata) = sample_identity(&self.config)?;
-        Ok(self.guard(audience, Some(metadata)))
+        Ok(self.guard(sample_settings(&self.config)?))
     }
 
     /// The sample API behind `guard`, with its notes in the data folder.
@@ -271,14 +269,19 @@ pub fn guard_settings(
     }
 }
 
-/// The sample API's audience, and where it describes itself (RFC 9728).
+/// What the sample API's guard is told: where it describes itself (RFC 9728), and under which URL it is called.
 ///
 /// # Errors
 /// When its audience is none.
-pub fn sample_identity(config: &Config) -> anyhow::Result<(Audience, String)> {
+pub fn sample_settings(config: &Config) -> anyhow::Result<guard::Settings> {
     let audience = config.sample_audience();
     let metadata = format!("{}/.well-known/oauth-protected-resource", audience.trim_end_matches('/'));
-    Ok((audience.parse().context("audience")?, metadata))
+    let api = config.catalogue.find(&audience);
+    let mut settings = guard_settings(config, audience.parse().context("audience")?, Some(metadata));
+    if let Some(api) = api {
+        settings.base_url = api.base_url.trim_end_matches('/').to_owned();
+    }
+    Ok(settings)
 }
 
 /// `Keyway <keyway@example.com>`, from the portal's name and host.

@@ -26,8 +26,7 @@ pub fn sample_api(config: &Config) -> anyhow::Result<SampleApi> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let random: Arc<dyn Random> = Arc::new(OsRandom);
     let source = Arc::new(RemoteSource::new(config.public_url.as_str(), id, secret)?);
-    let (audience, metadata) = house::sample_identity(config)?;
-    let settings = house::guard_settings(config, audience, Some(metadata));
+    let settings = house::sample_settings(config)?;
     let sink: Arc<RemoteSource> = Arc::clone(&source);
     let guard = Guard::new(settings, source, Some(sink), Arc::clone(&clock), Arc::clone(&random));
     let notes = Notes::open(&config.data_dir.join("notes.db"))?;

@@ -21,6 +21,11 @@ impl Audience {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+    /// Scheme, host and port, if it is an http or https URL (RFC 6454 §6.2).
+    pub fn origin(&self) -> Option<String> {
+        let url = url::Url::parse(&self.0).ok()?;
+        matches!(url.scheme(), "http" | "https").then(|| url.origin().ascii_serialization())
+    }
 }
 
 /// A text that is no audience.

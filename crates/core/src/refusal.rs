@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::oauth::dpop::ProofError;
 use crate::rate::Rate;
 
 /// The checks of a guard, in their order. The same in code, in the explainer and in the documentation.
@@ -93,12 +94,18 @@ pub enum Refusal {
     SeveralCredentials,
     /// A credential in the query string (RFC 9700 §4.3.2).
     CredentialInQuery,
-    /// An `Authorization` scheme that is not Bearer.
+    /// An `Authorization` scheme that is neither Bearer nor DPoP.
     UnsupportedScheme,
     /// Not a credential for an API, a typo, unknown, or not signed by us; the check tells which.
     InvalidCredential(Check),
     /// It is for another API.
     WrongAudience,
+    /// It is bound to a key (RFC 9449), and was presented without proof.
+    ProofRequired,
+    /// It was presented with the scheme DPoP, and is bound to no key.
+    NotBound,
+    /// The proof is missing or wrong, or was used before.
+    InvalidProof(ProofError),
     /// It, or something it descends from, was revoked.
     Revoked,
     /// It is switched off.
@@ -145,6 +152,7 @@ impl Refusal {
             Self::InvalidCredential(check) => *check,
             Self::CannotTell { .. } => Check::Found,
             Self::WrongAudience => Check::IssuerAndAudience,
+            Self::ProofRequired | Self::NotBound | Self::InvalidProof(_) => Check::Proof,
             Self::Revoked => Check::NotRevoked,
             Self::Disabled | Self::OwnerSuspended => Check::Enabled,
             Self::Expired | Self::NotYetValid => Check::InTime,
@@ -163,6 +171,9 @@ impl Refusal {
             Self::UnsupportedScheme => "unsupported_scheme",
             Self::InvalidCredential(_) => "invalid_credential",
             Self::WrongAudience => "wrong_audience",
+            Self::ProofRequired => "proof_required",
+            Self::NotBound => "not_bound",
+            Self::InvalidProof(_) => "invalid_proof",
             Self::Revoked => "revoked",
             Self::Disabled => "disabled",
             Self::OwnerSuspended => "owner_suspended",
@@ -183,6 +194,9 @@ impl Refusal {
             | Self::UnsupportedScheme
             | Self::InvalidCredential(_)
             | Self::WrongAudience
+            | Self::ProofRequired
+            | Self::NotBound
+            | Self::InvalidProof(_)
             | Self::Revoked
             | Self::Disabled
             | Self::OwnerSuspended
@@ -194,17 +208,20 @@ impl Refusal {
         }
     }
 
-    /// The `error` of `WWW-Authenticate` (RFC 6750 §3.1); `None` where the RFC wants none.
-    pub const fn bearer_error(&self) -> Option<&'static str> {
+    /// The `error` of `WWW-Authenticate` (RFC 6750 §3.1, RFC 9449 §7.1); `None` where the RFC wants none.
+    pub const fn challenge_error(&self) -> Option<&'static str> {
         match self {
             Self::SeveralCredentials | Self::CredentialInQuery => Some("invalid_request"),
             Self::InvalidCredential(_)
             | Self::WrongAudience
+            | Self::ProofRequired
+            | Self::NotBound
             | Self::Revoked
             | Self::Disabled
             | Self::OwnerSuspended
             | Self::Expired
             | Self::NotYetValid => Some("invalid_token"),
+            Self::InvalidProof(_) => Some("invalid_dpop_proof"),
             Self::InsufficientScope { .. } => Some("insufficient_scope"),
             Self::MissingCredential
             | Self::UnsupportedScheme
@@ -223,6 +240,9 @@ impl Refusal {
             Self::UnsupportedScheme => "The Authorization scheme is not supported",
             Self::InvalidCredential(_) => "The credential is not valid",
             Self::WrongAudience => "The credential is for another API",
+            Self::ProofRequired => "The credential is bound to a key",
+            Self::NotBound => "The credential is not bound to a key",
+            Self::InvalidProof(_) => "The proof of possession is not valid",
             Self::Revoked => "The credential was revoked",
             Self::Disabled => "The credential is disabled",
             Self::OwnerSuspended => "The credential's owner is suspended",
@@ -251,6 +271,14 @@ impl Refusal {
             }
             Self::InvalidCredential(_) => "Check that it was copied whole, or create a new one.".into(),
             Self::WrongAudience => "Use a credential whose audience is this API.".into(),
+            Self::ProofRequired => {
+                "Send it as `Authorization: DPoP <token>`, with a `DPoP` header that proves its key (RFC 9449).".into()
+            }
+            Self::NotBound => "Send it as `Authorization: Bearer <credential>`.".into(),
+            Self::InvalidProof(_) => {
+                "Make a proof for each request: its method, its URL, the hash of the token, the time, and a new jti."
+                    .into()
+            }
             Self::Revoked => "Create a new one; a revoked credential does not come back.".into(),
             Self::Disabled => "Enable it in the portal.".into(),
             Self::OwnerSuspended => "Ask the portal's administrator.".into(),

@@ -10,6 +10,7 @@ use keyway_core::address::counted;
 use keyway_core::clock::{Moment, Monotonic};
 use keyway_core::facts::{Facts, State};
 use keyway_core::ids::RequestId;
+use keyway_core::oauth::dpop::{Proof, ProofError};
 use keyway_core::principal::{CheckedBy, Principal};
 use keyway_core::refusal::{Refusal, SpentLimit};
 use keyway_core::secret::SecretDigest;
@@ -22,6 +23,7 @@ use crate::freshness::Stamp;
 use crate::guard::Inner;
 use crate::limit::Allowance;
 use crate::look_up::{LookUp, NotLearnt, verify};
+use crate::proof::{Spending, prove};
 use crate::settings::JwtSignature;
 
 /// After how many seconds another try makes sense where a look-up failed.
@@ -98,8 +100,8 @@ impl Inner {
         };
         verdict.decision = match self.known(parts).await {
             Err(refusal) => Err(refusal),
-            Ok((entry, checked_by)) => {
-                let decision = self.judge(&entry, parts, &mut verdict.allowance);
+            Ok((presented, entry, checked_by)) => {
+                let decision = self.judge(&entry, presented, parts, &mut verdict.allowance);
                 let facts = Arc::clone(&entry.facts);
                 verdict.entry = Some(entry);
                 decision.map(|()| Principal::new(facts, checked_by))
@@ -109,7 +111,10 @@ impl Inner {
     }
 
     /// Parsed, checksum, found, signature, issuer: from the request to facts.
-    async fn known(&self, parts: &RequestParts<'_>) -> Result<(Arc<Entry>, CheckedBy), Refusal> {
+    async fn known<'p>(
+        &self,
+        parts: &RequestParts<'p>,
+    ) -> Result<(Presented<'p>, Arc<Entry>, CheckedBy), Refusal> {
         let presented = extract(parts, &self.settings.shapes)?;
         let current = self.follower.keep_up(parts.arrived.mono).await;
         let (entry, checked_by) = self.find(presented, parts, current).await?;
@@ -117,11 +122,11 @@ impl Inner {
             && checked_by == CheckedBy::Cache
             && self.settings.jwt_signature == JwtSignature::EveryCall;
         if !again {
-            return Ok((entry, checked_by));
+            return Ok((presented, entry, checked_by));
         }
         let keys = self.follower.keys().ok_or(Refusal::CannotTell { retry_after: RETRY_AFTER })?;
         verify(presented.text, &keys, &self.settings.issuer)?;
-        Ok((entry, CheckedBy::Signature))
+        Ok((presented, entry, CheckedBy::Signature))
     }
 
     async fn find(
@@ -215,16 +220,21 @@ impl Inner {
         Entry { facts: Arc::new(facts), stamp, asked_at, limiters, usage }
     }
 
-    /// Audience, not revoked, enabled, in time, address, limit: what depends on this request or this moment.
+    /// Audience, proof, not revoked, enabled, in time, address, limit: what depends on this request or this moment.
     fn judge(
         &self,
         entry: &Entry,
+        presented: Presented<'_>,
         parts: &RequestParts<'_>,
         allowance: &mut Option<Allowance>,
     ) -> Result<(), Refusal> {
         let facts = &*entry.facts;
         if !facts.audiences.contains(&self.settings.audience) {
             return Err(Refusal::WrongAudience);
+        }
+        let proof = prove(facts, presented, parts, &self.settings)?;
+        if proof.as_ref().is_some_and(|proof| self.proofs.has(proof)) {
+            return Err(Refusal::InvalidProof(ProofError::Spent));
         }
         match facts.state {
             State::Active => {}
@@ -246,13 +256,21 @@ impl Inner {
         match entry.limiters.spend(now.mono) {
             Ok(left) => {
                 *allowance = Some(left);
-                Ok(())
+                proof.map_or(Ok(()), |proof| self.spend_proof(&proof, now.mono))
             }
             Err((spent, left)) => {
                 *allowance = Some(left);
                 let retry_after = spent.left.next_in.max(1);
                 Err(Refusal::LimitExceeded { limit: spent.limit, rate: spent.rate, retry_after })
             }
+        }
+    }
+
+    fn spend_proof(&self, proof: &Proof, now: Monotonic) -> Result<(), Refusal> {
+        match self.proofs.spend(proof, now) {
+            Spending::Done => Ok(()),
+            Spending::Again => Err(Refusal::InvalidProof(ProofError::Spent)),
+            Spending::Full => Err(Refusal::CannotTell { retry_after: RETRY_AFTER }),
         }
     }
 

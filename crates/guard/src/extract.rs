@@ -16,6 +16,12 @@ pub struct RequestParts<'a> {
     pub authorization: SmallVec<[&'a [u8]; 2]>,
     /// The values of all `X-API-Key` headers.
     pub api_key: SmallVec<[&'a [u8]; 2]>,
+    /// The values of all `DPoP` headers; needed only where an `Authorization` header [`is_dpop`].
+    pub proofs: SmallVec<[&'a [u8]; 1]>,
+    /// The method.
+    pub method: &'a str,
+    /// The path, as it stands in the request.
+    pub path: &'a str,
     /// The query string, without `?`.
     pub query: &'a str,
     /// The client's address: see [`client_address`].
@@ -37,6 +43,15 @@ pub enum Form {
     Jwt,
 }
 
+/// The way in which a credential was presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `Authorization: Bearer`, or `X-API-Key`.
+    Plain,
+    /// `Authorization: DPoP` (RFC 9449 §7.1).
+    Dpop,
+}
+
 /// A credential as presented.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Presented<'a> {
@@ -44,6 +59,8 @@ pub struct Presented<'a> {
     pub text: &'a str,
     /// What it can be.
     pub form: Form,
+    /// How it was presented.
+    pub scheme: Scheme,
 }
 
 /// Query parameters in which people put credentials (RFC 6750 §2.3 among them). None is accepted.
@@ -57,10 +74,10 @@ pub fn extract<'a>(parts: &RequestParts<'a>, shapes: &Shapes) -> Result<Presente
     if in_query(parts.query, shapes) {
         return Err(Refusal::CredentialInQuery);
     }
-    let (value, only_keys) = match (parts.authorization.as_slice(), parts.api_key.as_slice()) {
+    let ((value, scheme), only_keys) = match (parts.authorization.as_slice(), parts.api_key.as_slice()) {
         ([], []) => return Err(Refusal::MissingCredential),
-        ([value], []) => (bearer(value)?, false),
-        ([], [value]) => (*value, true),
+        ([value], []) => (token(value)?, false),
+        ([], [value]) => ((*value, Scheme::Plain), true),
         _ => return Err(Refusal::SeveralCredentials),
     };
     let malformed = Refusal::InvalidCredential(Check::Parsed);
@@ -72,16 +89,24 @@ pub fn extract<'a>(parts: &RequestParts<'a>, shapes: &Shapes) -> Result<Presente
         Shape::BadChecksum => return Err(Refusal::InvalidCredential(Check::Checksum)),
         Shape::AccessToken | Shape::Jwt | Shape::WrongKind(_) | Shape::Unknown => return Err(malformed),
     };
-    Ok(Presented { text, form })
+    Ok(Presented { text, form, scheme })
 }
 
-/// The token of `Bearer 1*SP token` (RFC 6750 §2.1); schemes know no case (RFC 9110 §11.1).
-fn bearer(value: &[u8]) -> Result<&[u8], Refusal> {
+/// Whether an `Authorization` header has the scheme DPoP. Of any other, one byte is looked at.
+pub fn is_dpop(authorization: &[u8]) -> bool {
+    matches!(authorization, [b'D' | b'd', ..]) && matches!(token(authorization), Ok((_, Scheme::Dpop)))
+}
+
+/// The token of `Bearer 1*SP token` (RFC 6750 §2.1) or `DPoP 1*SP token` (RFC 9449 §7.1); schemes know no case
+/// (RFC 9110 §11.1).
+fn token(value: &[u8]) -> Result<(&[u8], Scheme), Refusal> {
     let value = value.trim_ascii();
     let end = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at_checked(end).unwrap_or((value, &[]));
     if scheme.eq_ignore_ascii_case(b"bearer") {
-        Ok(rest.trim_ascii())
+        Ok((rest.trim_ascii(), Scheme::Plain))
+    } else if scheme.eq_ignore_ascii_case(b"dpop") {
+        Ok((rest.trim_ascii(), Scheme::Dpop))
     } else {
         Err(Refusal::UnsupportedScheme)
     }
@@ -125,10 +150,13 @@ mod tests {
 
     use super::*;
 
-    fn parts() -> RequestParts<'static> {
+    fn parts<'a>() -> RequestParts<'a> {
         RequestParts {
             authorization: smallvec![],
             api_key: smallvec![],
+            proofs: smallvec![],
+            method: "GET",
+            path: "/",
             query: "",
             address: None,
             request: RequestId::from_entity(EntityId::new(Moment::default().wall, &SeededRandom::new(1))),
@@ -141,7 +169,6 @@ mod tests {
     }
 
     fn with(authorization: &[&str], api_key: &[&str], query: &str) -> Result<Form, Refusal> {
-        let mut parts = parts();
         let authorization: Vec<String> = authorization.iter().map(ToString::to_string).collect();
         let api_key: Vec<String> = api_key.iter().map(ToString::to_string).collect();
         let query = query.to_owned();
@@ -149,8 +176,7 @@ mod tests {
             authorization: authorization.iter().map(String::as_bytes).collect(),
             api_key: api_key.iter().map(String::as_bytes).collect(),
             query: &query,
-            address: parts.address.take(),
-            ..parts
+            ..parts()
         };
         extract(&parts, &Shapes::default()).map(|p| p.form)
     }
@@ -163,6 +189,15 @@ mod tests {
         assert_eq!(bearer(&secret(Kind::AccessToken)), Ok(Form::AccessToken));
         assert_eq!(bearer("aa.bb.cc"), Ok(Form::Jwt));
         assert_eq!(with(&[], &[&secret(Kind::LiveKey)], ""), Ok(Form::ApiKey));
+        assert_eq!(with(&[&format!("DPOP  {}", secret(Kind::AccessToken))], &[], ""), Ok(Form::AccessToken));
+    }
+
+    #[test]
+    fn the_scheme_is_told_whatever_its_case() {
+        for (header, expected) in [("DPoP a.b.c", true), ("dpop", true), ("Bearer a.b.c", false), ("", false)]
+        {
+            assert_eq!(is_dpop(header.as_bytes()), expected, "{header}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::extract::RequestParts;
 use crate::follow::Follower;
 use crate::freshness::Freshness;
 use crate::limit::{Arrival as Budget, Budgets, Limiter};
+use crate::proof::SpentProofs;
 use crate::recorder::{Call, Recorder};
 use crate::settings::Settings;
 
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) follower: Follower,
     pub(crate) budgets: Budgets,
     pub(crate) guesses: Map<IpAddr, Arc<Limiter>>,
+    pub(crate) proofs: SpentProofs,
     pub(crate) recorder: Recorder,
 }
 
@@ -74,6 +76,7 @@ impl Guard {
         );
         let recorder = Recorder::new(&settings, sink, Arc::clone(&clock), Arc::clone(&random));
         let cache = Cache::new(settings.known, settings.unknown);
+        let proofs = SpentProofs::new(settings.spent_proofs);
         let inner = Inner {
             budgets: Budgets::new(settings.budgets.max(settings.known.saturating_mul(4))),
             guesses: Map::new(settings.guessers.max(1)),
@@ -84,6 +87,7 @@ impl Guard {
             cache,
             freshness,
             follower,
+            proofs,
             recorder,
         };
         Self { inner: Arc::new(inner) }

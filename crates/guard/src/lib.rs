@@ -11,6 +11,7 @@
 //! | `freshness`, `follow` | what has changed, and following the feed |
 //! | `entry`, `cache`, `look_up` | what is known of a credential; single flight; asking the source |
 //! | `sync` | the locks and atomics below these, swapped where a test tries their interleavings |
+//! | `proof` | proof of possession, and the proofs that were spent |
 //! | [`limit`] | peek at all limits, then spend |
 //! | [`check`] | the whole order of checks, to a [`Verdict`]; names no framework |
 //! | `recorder`, `usage` | counters and a bounded queue of records, written in batches |
@@ -37,6 +38,7 @@ mod guard;
 pub mod limit;
 mod look_up;
 pub mod problem;
+mod proof;
 mod recorder;
 #[cfg(feature = "remote")]
 pub mod remote;

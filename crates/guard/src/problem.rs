@@ -1,10 +1,11 @@
-//! Refusals as they are sent: `application/problem+json` (RFC 9457) and `WWW-Authenticate` (RFC 6750 §3).
+//! Refusals as they are sent: `application/problem+json` (RFC 9457) and `WWW-Authenticate` (RFC 6750 §3, RFC 9449 §7.1).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use keyway_core::ids::RequestId;
+use keyway_core::oauth::dpop::PROOF_ALGORITHMS;
 use keyway_core::refusal::{Check, Refusal};
 use serde::Serialize;
 
@@ -40,7 +41,7 @@ struct Body {
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<RequestId>,
     #[serde(skip)]
-    challenge: Option<String>,
+    challenges: Vec<String>,
     #[serde(skip)]
     retry_after: Option<u64>,
 }
@@ -59,7 +60,7 @@ impl Problem {
             scope: None,
             errors: BTreeMap::new(),
             request_id: None,
-            challenge: None,
+            challenges: Vec::new(),
             retry_after: None,
         }))
     }
@@ -73,7 +74,7 @@ impl Problem {
         if let Refusal::InsufficientScope { required, .. } = refusal {
             problem.0.scope = Some(required.clone());
         }
-        problem.0.challenge = challenge(refusal, settings);
+        problem.0.challenges = challenges(refusal, settings);
         problem.0.retry_after = refusal.retry_after();
         problem
     }
@@ -120,9 +121,9 @@ impl Problem {
     pub fn has_request(&self) -> bool {
         self.0.request_id.is_some()
     }
-    /// The value of `WWW-Authenticate`, where there is one.
-    pub fn challenge(&self) -> Option<&str> {
-        self.0.challenge.as_deref()
+    /// The values of `WWW-Authenticate`, one for each scheme.
+    pub fn challenges(&self) -> &[String] {
+        &self.0.challenges
     }
     /// The value of `Retry-After`, where there is one.
     pub fn retry_after(&self) -> Option<u64> {
@@ -134,13 +135,31 @@ impl Problem {
     }
 }
 
-/// RFC 6750 §3: the challenge; no error code where the call carried no credential at all.
-fn challenge(refusal: &Refusal, settings: &Settings) -> Option<String> {
-    let error = refusal.bearer_error();
+/// RFC 6750 §3 and RFC 9449 §7.1: the challenges; no error code where the call carried no credential at all. How the
+/// credential was presented does not matter: each scheme names what is wrong.
+fn challenges(refusal: &Refusal, settings: &Settings) -> Vec<String> {
+    let error = refusal.challenge_error();
     if error.is_none() && refusal.status() != 401 {
-        return None;
+        return Vec::new();
     }
-    let mut text = format!("Bearer realm=\"{}\"", settings.audience);
+    // A proof is no matter of the scheme Bearer.
+    let bearer_error = error.filter(|_| !matches!(refusal, Refusal::InvalidProof(_)));
+    let realm = format!("realm=\"{}\"", settings.audience);
+    let algorithms = format!("algs=\"{}\"", PROOF_ALGORITHMS.join(" "));
+    vec![
+        challenge("Bearer", &realm, bearer_error, refusal, settings),
+        challenge("DPoP", &algorithms, error, refusal, settings),
+    ]
+}
+
+fn challenge(
+    scheme: &str,
+    first: &str,
+    error: Option<&str>,
+    refusal: &Refusal,
+    settings: &Settings,
+) -> String {
+    let mut text = format!("{scheme} {first}");
     if let Some(error) = error {
         // Titles hold neither quotes nor backslashes.
         let _ = write!(text, ", error=\"{error}\", error_description=\"{}\"", refusal.title());
@@ -152,7 +171,7 @@ fn challenge(refusal: &Refusal, settings: &Settings) -> Option<String> {
         // RFC 9728 §5.1
         let _ = write!(text, ", resource_metadata=\"{metadata}\"");
     }
-    Some(text)
+    text
 }
 
 fn detail(refusal: &Refusal) -> Cow<'static, str> {
@@ -166,7 +185,7 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::CredentialInQuery => {
             "Addresses are logged and shared, so a credential in one is not accepted.".into()
         }
-        Refusal::UnsupportedScheme => "Only the scheme Bearer is accepted here.".into(),
+        Refusal::UnsupportedScheme => "Only the schemes Bearer and DPoP are accepted here.".into(),
         Refusal::InvalidCredential(check) => match check {
             Check::Parsed => "It does not have the form of a credential for this API.",
             Check::Checksum => "Its checksum does not fit the rest of it.",
@@ -176,6 +195,11 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
         }
         .into(),
         Refusal::WrongAudience => "Its audience is another API than this one.".into(),
+        Refusal::ProofRequired => {
+            "It works with a proof of possession alone, and not as a Bearer token.".into()
+        }
+        Refusal::NotBound => "The scheme DPoP is for access tokens that are bound to a key.".into(),
+        Refusal::InvalidProof(error) => format!("What is wrong: {error}.").into(),
         Refusal::Revoked => "It, or something that it descends from, was taken back.".into(),
         Refusal::Disabled => "It, or something that it descends from, is switched off.".into(),
         Refusal::OwnerSuspended => "Nothing of a suspended owner works.".into(),
@@ -247,11 +271,13 @@ mod tests {
     fn a_call_without_credential_is_told_where_to_get_one() {
         let problem = Problem::of(&Refusal::MissingCredential, &settings());
         assert_eq!(
-            problem.challenge(),
-            Some(
+            problem.challenges(),
+            [
                 "Bearer realm=\"http://api.example\", \
+                 resource_metadata=\"http://api.example/.well-known/oauth-protected-resource\"",
+                "DPoP algs=\"ES256 EdDSA Ed25519 RS256 PS256\", \
                  resource_metadata=\"http://api.example/.well-known/oauth-protected-resource\""
-            )
+            ]
         );
         assert_eq!(problem.status(), 401);
     }
@@ -261,9 +287,11 @@ mod tests {
         let refusal =
             Refusal::InsufficientScope { required: "notes:write".into(), missing: "notes:write".into() };
         let problem = Problem::of(&refusal, &settings());
-        let challenge = problem.challenge().unwrap();
-        assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
-        assert!(challenge.contains("scope=\"notes:write\""), "{challenge}");
+        assert_eq!(problem.challenges().len(), 2);
+        for challenge in problem.challenges() {
+            assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
+            assert!(challenge.contains("scope=\"notes:write\""), "{challenge}");
+        }
         let body: serde_json::Value = serde_json::from_str(&problem.to_json()).unwrap();
         assert_eq!(body["type"], "urn:keyway:problem:insufficient_scope");
         assert_eq!(body["check"], "scope");
@@ -273,8 +301,8 @@ mod tests {
     #[test]
     fn a_limit_or_a_failed_look_up_challenges_nobody() {
         let refusal = Refusal::CannotTell { retry_after: 1 };
-        assert_eq!(Problem::of(&refusal, &settings()).challenge(), None);
+        assert!(Problem::of(&refusal, &settings()).challenges().is_empty());
         assert_eq!(Problem::of(&refusal, &settings()).retry_after(), Some(1));
-        assert_eq!(Problem::of(&Refusal::AddressNotAllowed, &settings()).challenge(), None);
+        assert!(Problem::of(&Refusal::AddressNotAllowed, &settings()).challenges().is_empty());
     }
 }

@@ -27,6 +27,9 @@ pub struct Settings {
     pub audience: Audience,
     /// The portal's public URL: the `iss` of its JWTs.
     pub issuer: String,
+    /// The URL, without a slash at its end, under which callers reach what this server sees as `/`: DPoP proofs name
+    /// it (RFC 9449 §4.3), and `Host` is never believed.
+    pub base_url: String,
     /// How credentials look.
     pub shapes: Arc<Shapes>,
     /// Where this API's metadata lie (RFC 9728), named in `WWW-Authenticate`.
@@ -45,6 +48,9 @@ pub struct Settings {
     pub known: usize,
     /// The most unknown credentials, and failed look-ups, that are remembered for a moment.
     pub unknown: usize,
+    /// The most spent DPoP proofs that are remembered, each for six minutes at most; with more, calls with bound tokens
+    /// are answered with 503.
+    pub spent_proofs: usize,
     /// The most recent changes that are kept to tell a good entry from a stale one.
     pub recent: usize,
     /// The most ended ids that are kept; with more the guard looks JWTs up rather than forgetting.
@@ -65,10 +71,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// For the API `audience`, with credentials of the portal at `issuer`.
+    /// For the API `audience`, at the origin of it, with credentials of the portal at `issuer`.
     pub fn new(audience: Audience, issuer: impl Into<String>) -> Self {
         let unknown_credentials = "60/min burst=60".parse::<Rate>().map_or(Limit::Off, Limit::At);
+        let base_url = audience.origin().unwrap_or_default();
         Self {
+            base_url,
+            spent_proofs: 200_000,
             audience,
             issuer: issuer.into(),
             shapes: Arc::new(Shapes::default()),

@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Data;
+use keyway_core::oauth::dpop::PROOF_ALGORITHMS;
 use serde_json::json;
 
 use crate::{SCOPES, SampleApi};
@@ -26,5 +27,7 @@ pub(crate) async fn protected_resource(api: Data<SampleApi>) -> HttpResponse {
         "authorization_servers": [api.portal],
         "scopes_supported": SCOPES.map(|(name, _, _)| name),
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": PROOF_ALGORITHMS,
+        "dpop_bound_access_tokens_required": false,
     }))
 }

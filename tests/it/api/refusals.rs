@@ -73,6 +73,7 @@ async fn no_credential() {
     content-type: application/problem+json
     vary: Origin
     www-authenticate: Bearer realm="[api]", resource_metadata="[api]/.well-known/oauth-protected-resource"
+    www-authenticate: DPoP algs="ES256 EdDSA Ed25519 RS256 PS256", resource_metadata="[api]/.well-known/oauth-protected-resource"
     x-request-id: [request id]
 
     {
@@ -100,6 +101,7 @@ async fn two_credentials() {
     content-type: application/problem+json
     vary: Origin
     www-authenticate: Bearer realm="[api]", error="invalid_request", error_description="This call carries more than one credential", resource_metadata="[api]/.well-known/oauth-protected-resource"
+    www-authenticate: DPoP algs="ES256 EdDSA Ed25519 RS256 PS256", error="invalid_request", error_description="This call carries more than one credential", resource_metadata="[api]/.well-known/oauth-protected-resource"
     x-request-id: [request id]
 
     {
@@ -125,12 +127,13 @@ async fn a_wrong_scheme() {
     content-type: application/problem+json
     vary: Origin
     www-authenticate: Bearer realm="[api]", resource_metadata="[api]/.well-known/oauth-protected-resource"
+    www-authenticate: DPoP algs="ES256 EdDSA Ed25519 RS256 PS256", resource_metadata="[api]/.well-known/oauth-protected-resource"
     x-request-id: [request id]
 
     {
       "check": "parsed",
       "code": "unsupported_scheme",
-      "detail": "Only the scheme Bearer is accepted here.",
+      "detail": "Only the schemes Bearer and DPoP are accepted here.",
       "remedy": "Send `Authorization: Bearer <API key, JWT or access token>`, or an API key as `X-API-Key`.",
       "request_id": "[request id]",
       "status": 401,
@@ -154,6 +157,7 @@ async fn a_bad_checksum() {
     content-type: application/problem+json
     vary: Origin
     www-authenticate: Bearer realm="[api]", error="invalid_token", error_description="The credential is not valid", resource_metadata="[api]/.well-known/oauth-protected-resource"
+    www-authenticate: DPoP algs="ES256 EdDSA Ed25519 RS256 PS256", error="invalid_token", error_description="The credential is not valid", resource_metadata="[api]/.well-known/oauth-protected-resource"
     x-request-id: [request id]
 
     {
@@ -180,6 +184,7 @@ async fn an_unknown_key() {
     content-type: application/problem+json
     vary: Origin
     www-authenticate: Bearer realm="[api]", error="invalid_token", error_description="The credential is not valid", resource_metadata="[api]/.well-known/oauth-protected-resource"
+    www-authenticate: DPoP algs="ES256 EdDSA Ed25519 RS256 PS256", error="invalid_token", error_description="The credential is not valid", resource_metadata="[api]/.well-known/oauth-protected-resource"
     x-request-id: [request id]
 
     {
@@ -208,6 +213,7 @@ async fn an_expired_key() {
     content-type: application/problem+json
     vary: Origin
     www-authenticate: Bearer realm="[api]", error="invalid_token", error_description="The credential has expired", resource_metadata="[api]/.well-known/oauth-protected-resource"
+    www-authenticate: DPoP algs="ES256 EdDSA Ed25519 RS256 PS256", error="invalid_token", error_description="The credential has expired", resource_metadata="[api]/.well-known/oauth-protected-resource"
     x-request-id: [request id]
 
     {
@@ -236,6 +242,7 @@ async fn a_disabled_key() {
     content-type: application/problem+json
     vary: Origin
     www-authenticate: Bearer realm="[api]", error="invalid_token", error_description="The credential is disabled", resource_metadata="[api]/.well-known/oauth-protected-resource"
+    www-authenticate: DPoP algs="ES256 EdDSA Ed25519 RS256 PS256", error="invalid_token", error_description="The credential is disabled", resource_metadata="[api]/.well-known/oauth-protected-resource"
     x-request-id: [request id]
 
     {
@@ -268,6 +275,7 @@ async fn a_revoked_key() {
     content-type: application/problem+json
     vary: Origin
     www-authenticate: Bearer realm="[api]", error="invalid_token", error_description="The credential was revoked", resource_metadata="[api]/.well-known/oauth-protected-resource"
+    www-authenticate: DPoP algs="ES256 EdDSA Ed25519 RS256 PS256", error="invalid_token", error_description="The credential was revoked", resource_metadata="[api]/.well-known/oauth-protected-resource"
     x-request-id: [request id]
 
     {
@@ -300,6 +308,7 @@ async fn a_missing_scope() {
     ratelimit-reset: 1
     vary: Origin
     www-authenticate: Bearer realm="[api]", error="insufficient_scope", error_description="The credential lacks a scope", scope="notes:write", resource_metadata="[api]/.well-known/oauth-protected-resource"
+    www-authenticate: DPoP algs="ES256 EdDSA Ed25519 RS256 PS256", error="insufficient_scope", error_description="The credential lacks a scope", scope="notes:write", resource_metadata="[api]/.well-known/oauth-protected-resource"
     x-request-id: [request id]
 
     {
@@ -329,6 +338,7 @@ async fn a_token_for_another_api() {
     content-type: application/problem+json
     referrer-policy: no-referrer
     www-authenticate: Bearer realm="[portal]/api/v1", error="invalid_token", error_description="The credential is for another API"
+    www-authenticate: DPoP algs="ES256 EdDSA Ed25519 RS256 PS256", error="invalid_token", error_description="The credential is for another API"
     x-content-type-options: nosniff
     x-request-id: [request id]
 
@@ -384,6 +394,7 @@ async fn a_credential_in_the_query_string() {
     content-type: application/problem+json
     vary: Origin
     www-authenticate: Bearer realm="[api]", error="invalid_request", error_description="A credential stands in the query string", resource_metadata="[api]/.well-known/oauth-protected-resource"
+    www-authenticate: DPoP algs="ES256 EdDSA Ed25519 RS256 PS256", error="invalid_request", error_description="A credential stands in the query string", resource_metadata="[api]/.well-known/oauth-protected-resource"
     x-request-id: [request id]
 
     {

@@ -4,8 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use keyway_core::Clock as _;
-use keyway_core::clock::ManualClock;
+use keyway_core::Clock;
 use keyway_core::jwt::{Algorithm, SigningKey, generate_key};
 use keyway_core::oauth::dpop::{ProvenRequest, make_proof};
 use keyway_core::secret::SecretDigest;
@@ -153,15 +152,15 @@ impl OauthClient {
 #[derive(Clone)]
 pub struct Prover {
     key: SigningKey,
-    clock: Arc<ManualClock>,
+    clock: Arc<dyn Clock>,
     count: Arc<AtomicU64>,
 }
 
 impl Prover {
-    pub fn new(clock: &Arc<ManualClock>) -> Self {
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
         let der = generate_key(Algorithm::Es256).expect("a key");
         let key = SigningKey::from_pkcs8("unused", Algorithm::Es256, &der).expect("the key");
-        Self { key, clock: Arc::clone(clock), count: Arc::default() }
+        Self { key, clock, count: Arc::default() }
     }
     pub fn thumbprint(&self) -> String {
         self.key.public_jwk().expect("the public half").key.thumbprint().to_string()

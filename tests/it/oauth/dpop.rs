@@ -1,7 +1,7 @@
 //! Tokens that are bound to a key (RFC 9449), from the authorization request to the API.
 
 use keyway_core::Duration;
-use keyway_core::oauth::{ClientKind, GrantType};
+use keyway_core::oauth::{ClientKind, GrantType, TokenFormat};
 
 use crate::harness::actors::{Actor, JwtClient, OauthClient, Prover};
 use crate::harness::app::{Backend, TestApp};
@@ -25,7 +25,8 @@ impl World {
         let app = TestApp::start(backend).await;
         app.person("ada@example.com", false).await;
         let browser = app.signed_in("ada@example.com").await;
-        let (mine, other) = (Prover::new(&app.clock), Prover::new(&app.clock));
+        let prover = || Prover::new(app.clock.clone());
+        let (mine, other) = (prover(), prover());
         Self { app, browser, mine, other }
     }
 
@@ -166,4 +167,81 @@ async fn an_exchanged_key_gives_a_bound_jwt() {
     ]);
     let token = pair(world.mine.send(request, None).await, "DPoP");
     assert_eq!(token.access.matches('.').count(), 2);
+}
+
+/// What the API says to a bound token, presented in any way but the right one and then in that.
+async fn is_guarded(world: &World, url: &str, token: &str) {
+    let http = &world.app.anonymous.http;
+    let get = || http.get(url);
+    let fail = |status: u16, code: &str| (status, code.to_owned());
+    let bearer = JwtClient { http: http.clone(), access: token.to_owned(), refresh: None };
+    assert_eq!(bearer.get(url).await.refusal(), fail(401, "proof_required"));
+    let naked = get().header("authorization", format!("DPoP {token}"));
+    assert_eq!(world.app.anonymous.send(naked).await.refusal(), fail(401, "invalid_proof"));
+    assert_eq!(world.other.send(get(), Some(token)).await.refusal(), fail(401, "invalid_proof"));
+    world.mine.send(get(), Some(token)).await.expect(200);
+    world.mine.send(get(), Some(token)).await.expect(200);
+    let again = get()
+        .header("authorization", format!("DPoP {token}"))
+        .header("dpop", world.mine.proof("GET", url, Some(token)));
+    let copy = again.try_clone().unwrap();
+    world.app.anonymous.send(again).await.expect(200);
+    let replayed = world.app.anonymous.send(copy).await;
+    assert_eq!(replayed.refusal(), fail(401, "invalid_proof"));
+    let challenges: Vec<_> = replayed.headers.get_all("www-authenticate").iter().collect();
+    assert_eq!(challenges.len(), 2, "{challenges:?}");
+    let dpop = challenges[1].to_str().unwrap();
+    assert!(
+        dpop.starts_with("DPoP algs=\"ES256 EdDSA Ed25519 RS256 PS256\", error=\"invalid_dpop_proof\""),
+        "{dpop}"
+    );
+    // Still no Bearer token, from the cache.
+    assert_eq!(bearer.get(url).await.refusal(), fail(401, "proof_required"));
+}
+
+#[tokio::test]
+async fn apis_accept_bound_tokens_with_proof_alone() {
+    for backend in Backend::ALL {
+        for format in [TokenFormat::Opaque, TokenFormat::Jwt] {
+            let world = World::new(backend).await;
+            let mut new = notebook(ClientKind::Public);
+            new.profile.token_format = format;
+            new.profile.scopes = "notes:read keys:read".parse().unwrap();
+            let client = world.app.client(new).await;
+            for (scope, url) in [
+                ("notes:read", world.app.api("/v1/notes?limit=1")),
+                ("keys:read", world.app.url("/api/v1/keys")),
+            ] {
+                let code = client.code(&world.browser, scope).await;
+                let token = pair(client.redeem_proven(&world.mine, &code).await, "DPoP");
+                is_guarded(&world, &url, &token.access).await;
+            }
+            world.app.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_served_is_published() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let algorithms = serde_json::json!(["ES256", "EdDSA", "Ed25519", "RS256", "PS256"]);
+    let portal = app.anonymous.get(&app.url("/.well-known/oauth-authorization-server")).await.expect(200);
+    assert_eq!(portal.json()["dpop_signing_alg_values_supported"], algorithms);
+    let api = app.anonymous.get(&app.api("/.well-known/oauth-protected-resource")).await.expect(200);
+    assert_eq!(api.json()["dpop_signing_alg_values_supported"], algorithms);
+    assert_eq!(api.json()["dpop_bound_access_tokens_required"], false);
+    for (url, origin) in
+        [(app.api("/v1/notes"), app.portal.as_str()), (app.url("/oauth/token"), "https://a.example")]
+    {
+        let preflight = app
+            .anonymous
+            .http
+            .request(reqwest::Method::OPTIONS, url)
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization,dpop");
+        let reply = app.anonymous.send(preflight).await;
+        let allowed = reply.header("access-control-allow-headers").unwrap_or_default().to_ascii_lowercase();
+        assert!(allowed.split(", ").any(|name| name == "dpop"), "{allowed}");
+    }
 }

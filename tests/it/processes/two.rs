@@ -1,11 +1,13 @@
 //! Two processes: the portal, and a sample API of its own that learns from the database or over HTTP. What is taken
 //! away at one is refused by the other within a second.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use keyway_core::clock::SystemClock;
 use serde_json::Value;
 
-use crate::harness::actors::{Actor, Anonymous, JwtClient, KeyClient, OauthClient, http};
+use crate::harness::actors::{Actor, Anonymous, JwtClient, KeyClient, OauthClient, Prover, http};
 use crate::harness::process::{Dev, Process, free_port, run_json};
 
 /// The portal of `dev`, and another sample API beside it for the same audience.
@@ -170,6 +172,28 @@ async fn a_second_process_on_the_same_postgresql_refuses_within_a_second() {
 #[tokio::test]
 async fn a_guard_that_asks_over_http_refuses_within_a_second() {
     everything_taken_away_is_refused(Pair::start("remote", &[]).await).await;
+}
+
+#[tokio::test]
+async fn a_guard_that_asks_over_http_wants_proof_of_a_bound_tokens_key() {
+    let pair = Pair::start("remote", &[]).await;
+    let (robot, free) = pair.opaque().await;
+    let prover = Prover::new(Arc::new(SystemClock::new()));
+    let answer = robot.token_proven(&prover, &[("grant_type", "client_credentials")]).await.expect(200);
+    let bound = JwtClient::from_answer(&robot.http, &answer.json());
+    assert_eq!(bound.get(&pair.whoami()).await.refusal(), (401, "proof_required".into()));
+    // Callers know the API by its public URL, whichever process answers.
+    let public = format!("{}/v1/whoami", pair.dev.api);
+    let send = |url: &str, token: &str| {
+        let proof = prover.proof("GET", url, Some(token));
+        let request = robot.http.get(pair.whoami()).header("dpop", proof);
+        request.header("authorization", format!("DPoP {token}")).send()
+    };
+    assert_eq!(send(&public, &bound.access).await.unwrap().status(), 200);
+    assert_eq!(send(&public, &bound.access).await.unwrap().status(), 200);
+    assert_eq!(send(&pair.whoami(), &bound.access).await.unwrap().status(), 401);
+    assert_eq!(send(&public, &free.access).await.unwrap().status(), 401);
+    free.get(&pair.whoami()).await.expect(200);
 }
 
 #[tokio::test]

@@ -50,8 +50,8 @@ impl ResponseError for Problem {
 pub(super) fn response(problem: Problem) -> HttpResponse {
     let mut answer = HttpResponse::build(problem.status_code());
     answer.insert_header((CONTENT_TYPE, problem::CONTENT_TYPE)).insert_header((CACHE_CONTROL, "no-store"));
-    if let Some(challenge) = problem.challenge() {
-        answer.insert_header((WWW_AUTHENTICATE, challenge));
+    for challenge in problem.challenges() {
+        answer.append_header((WWW_AUTHENTICATE, challenge.as_str()));
     }
     if let Some(seconds) = problem.retry_after() {
         answer.insert_header((RETRY_AFTER, seconds));

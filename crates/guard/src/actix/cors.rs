@@ -18,7 +18,7 @@ use actix_web::{Error, HttpResponse};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 const SENT: HeaderValue =
-    HeaderValue::from_static("Authorization, X-API-Key, Content-Type, If-Match, If-None-Match");
+    HeaderValue::from_static("Authorization, DPoP, X-API-Key, Content-Type, If-Match, If-None-Match");
 const READ: HeaderValue = HeaderValue::from_static(
     "RateLimit-Policy, RateLimit, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, \
      WWW-Authenticate, X-Request-Id, ETag, Location",

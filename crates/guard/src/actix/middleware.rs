@@ -9,6 +9,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::http::header::{AUTHORIZATION, HeaderValue};
 use actix_web::{Error, HttpMessage as _};
+use keyway_core::oauth::dpop::PROOF_HEADER;
 use keyway_core::refusal::Refusal;
 use smallvec::SmallVec;
 
@@ -16,7 +17,7 @@ use super::answer::{add_limits, drain, finish, response};
 use super::request_ids::{name, named};
 use super::scopes::Declared;
 use crate::check::Verdict;
-use crate::extract::{RequestParts, client_address};
+use crate::extract::{RequestParts, client_address, is_dpop};
 use crate::guard::{Arrival, Guard};
 use crate::problem::Problem;
 use crate::recorder::Call;
@@ -107,8 +108,18 @@ fn parts<'a>(request: &'a ServiceRequest, guard: &Guard, arrival: Arrival) -> Re
         headers.get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect()
     };
     let peer = request.peer_addr().map(|peer| peer.ip());
+    let authorization: SmallVec<[&[u8]; 2]> =
+        headers.get_all(AUTHORIZATION).map(HeaderValue::as_bytes).collect();
+    let proofs = if authorization.iter().any(|value| is_dpop(value)) {
+        headers.get_all(PROOF_HEADER).map(HeaderValue::as_bytes).collect()
+    } else {
+        SmallVec::new()
+    };
     RequestParts {
-        authorization: headers.get_all(AUTHORIZATION).map(HeaderValue::as_bytes).collect(),
+        authorization,
+        proofs,
+        method: request.method().as_str(),
+        path: request.uri().path(),
         api_key: headers.get_all("x-api-key").map(HeaderValue::as_bytes).collect(),
         query: request.query_string(),
         address: client_address(peer, forwarded.iter().copied(), trusted),

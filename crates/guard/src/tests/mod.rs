@@ -9,6 +9,8 @@ mod http;
 #[cfg(not(feature = "shuttle"))]
 mod jwt;
 #[cfg(not(feature = "shuttle"))]
+mod proofs;
+#[cfg(not(feature = "shuttle"))]
 mod records;
 #[cfg(feature = "shuttle")]
 mod schedules;
@@ -255,6 +257,9 @@ impl House {
         let parts = RequestParts {
             authorization: smallvec![header.as_bytes()],
             api_key: smallvec![],
+            proofs: smallvec![],
+            method: "GET",
+            path: "/v1/notes",
             query: "",
             address: Some(address),
             request: arrival.request,

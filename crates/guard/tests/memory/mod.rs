@@ -135,6 +135,9 @@ impl House {
         let parts = RequestParts {
             authorization: smallvec![header.as_bytes()],
             api_key: smallvec![],
+            proofs: smallvec![],
+            method: "GET",
+            path: "/v1/notes",
             query: "",
             address: Some([192, 0, 2, 1].into()),
             request: arrival.request,
