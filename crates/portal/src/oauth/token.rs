@@ -69,7 +69,8 @@ pub async fn token(
 
 /// Whether anybody claims to be a client. An API key speaks for itself.
 fn names_client(request: &HttpRequest, params: &Params) -> bool {
-    request.headers().contains_key(AUTHORIZATION) || params.get("client_id").is_some()
+    let named = ["client_id", "client_assertion"].iter().any(|name| params.get(name).is_some());
+    named || request.headers().contains_key(AUTHORIZATION)
 }
 
 /// The client, authenticated, that may use `grant`, and the key that it proves to hold.
@@ -194,10 +195,8 @@ async fn by_exchange(
     proven: Option<Thumbprint>,
 ) -> Result<Answer, EndpointError> {
     let invalid = |text: &'static str| EndpointError::oauth(ErrorCode::InvalidRequest, text);
-    if params.require("subject_token_type")? != exchange::API_KEY_TYPE {
-        let text = "subject_token_type must be urn:keyway:params:oauth:token-type:api-key";
-        return Err(invalid(text));
-    }
+    let subject_type = exchange::SubjectType::parse(params.require("subject_token_type")?)
+        .ok_or_else(|| invalid("subject_token_type can be an API key, an access token or a JWT"))?;
     let given = params.get("requested_token_type");
     if given.is_some_and(|kind| kind != exchange::ACCESS_TOKEN_TYPE && kind != exchange::JWT_TYPE) {
         return Err(invalid("requested_token_type can be an access token or a JWT"));
@@ -218,7 +217,16 @@ async fn by_exchange(
         actor: Actor::system(),
         address: Some(address),
     };
-    let key = PlainSecret::new(params.require("subject_token")?);
-    let asked = exchange::Asked { key, client, scope: scope(params)?, audience, address, proven };
-    Ok(exchange::run(&portal.store, &portal.issuance, &act, asked).await?)
+    let asked = exchange::Asked {
+        subject: PlainSecret::new(params.require("subject_token")?),
+        subject_type,
+        client,
+        scope: scope(params)?,
+        audience,
+        as_jwt: given == Some(exchange::JWT_TYPE),
+        address,
+        proven,
+    };
+    let shapes = Arc::clone(&portal.shapes);
+    Ok(exchange::run(&portal.store, &portal.issuance, shapes, &act, asked).await?)
 }

@@ -1,20 +1,27 @@
-//! An API key exchanged for a JWT (RFC 8693): never more than the key, never longer than it, never from elsewhere, and
-//! dead with it. There is no refresh token: whoever holds the key asks again.
+//! A credential exchanged for a JWT (RFC 8693): an API key for one that needs no look-up, an access token for one
+//! that may do less. Never more than the subject, never longer than it, never from elsewhere, and dead with it. There
+//! is no refresh token: whoever holds the subject asks again.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use keyway_core::Timestamp;
 use keyway_core::audience::{Api, Audience};
-use keyway_core::facts::{Facts, State};
+use keyway_core::credential::{Shape, Shapes};
+use keyway_core::facts::{Facts, Method, State};
 use keyway_core::ids::ClientId;
 use keyway_core::jwt::{ACCESS_TOKEN_LIFETIME, Thumbprint};
 use keyway_core::oauth::{Client, ErrorCode, OauthError, TokenFormat};
 use keyway_core::scope::ScopeSet;
 use keyway_core::secret::PlainSecret;
-use keyway_store::{Conn, Store, facts, feed};
+use keyway_store::tables::api_keys;
+use keyway_store::{Conn, Store, StoreError, facts, feed};
 
-use super::{Answer, Ground, Issuance, Terms, TokenError};
+use super::{Answer, Ground, Issuance, Terms, TokenError, live};
 use crate::flows::Act;
+
+/// A token may descend from so many that can be taken away: each exchange of what was exchanged adds one.
+const MAX_ANCESTORS: usize = 16;
 
 /// The `subject_token_type` of an API key.
 pub const API_KEY_TYPE: &str = "urn:keyway:params:oauth:token-type:api-key";
@@ -23,119 +30,193 @@ pub const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_tok
 /// RFC 8693 §3: a JWT.
 pub const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
 
+/// What a subject token says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectType {
+    /// [`API_KEY_TYPE`].
+    ApiKey,
+    /// [`ACCESS_TOKEN_TYPE`]: opaque or signed.
+    AccessToken,
+    /// [`JWT_TYPE`]: signed.
+    Jwt,
+}
+
+impl SubjectType {
+    /// By its identifier (RFC 8693 §3).
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            API_KEY_TYPE => Some(Self::ApiKey),
+            ACCESS_TOKEN_TYPE => Some(Self::AccessToken),
+            JWT_TYPE => Some(Self::Jwt),
+            _ => None,
+        }
+    }
+}
+
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// The API key.
-    pub key: PlainSecret,
+    /// The credential.
+    pub subject: PlainSecret,
+    /// What it is.
+    pub subject_type: SubjectType,
     /// The client, if one authenticated; else the built-in one is meant.
     pub client: Option<Client>,
-    /// Fewer scopes than the key has.
+    /// Fewer scopes than the subject has.
     pub scope: Option<ScopeSet>,
-    /// One of the key's APIs.
+    /// One of the subject's APIs.
     pub audience: Option<String>,
+    /// The answer calls the token a JWT rather than an access token.
+    pub as_jwt: bool,
     /// From where.
     pub address: IpAddr,
     /// The key that was proven to be held (RFC 9449).
     pub proven: Option<Thumbprint>,
 }
 
-/// Gives a JWT for a key.
+/// Gives a JWT for a credential.
 ///
 /// # Errors
-/// `invalid_request` if the key does not work, or not from here (RFC 8693 §2.2.2); `invalid_target` if it is not for
-/// the API; `invalid_scope` if nothing is left of what was asked.
-pub async fn run(store: &Store, issuance: &Issuance, act: &Act, asked: Asked) -> Result<Answer, TokenError> {
-    let (context, now) = (issuance.clone(), act.now);
-    let (ground, terms) = store.read(move |conn| find(conn, &context, &asked, now)).await?;
+/// `invalid_request` if the subject does not work, not from here, or not for this client (RFC 8693 §2.2.2);
+/// `invalid_target` if it is not for the API; `invalid_scope` if nothing is left of what was asked.
+pub async fn run(
+    store: &Store,
+    issuance: &Issuance,
+    shapes: Arc<Shapes>,
+    act: &Act,
+    asked: Asked,
+) -> Result<Answer, TokenError> {
+    let (context, now, as_jwt, address) = (issuance.clone(), act.now, asked.as_jwt, asked.address);
+    let (subject, ground, terms) = store.read(move |conn| find(conn, &context, &shapes, &asked, now)).await?;
     let issued = issuance.issue(&ground, &terms, now, &*act.random)?;
+    if subject.method == Method::ApiKey {
+        let touched: Result<(), StoreError> =
+            store.write(move |tx| api_keys::touch(tx.conn(), subject.id, now, Some(address))).await;
+        // When a key was last used is worth knowing, but no reason to refuse.
+        if let Err(error) = touched {
+            tracing::warn!(%error, "the use of an API key was not remembered");
+        }
+    }
     let mut response = issued.response(None);
-    response.issued_token_type = Some(ACCESS_TOKEN_TYPE);
+    response.issued_token_type = Some(if as_jwt { JWT_TYPE } else { ACCESS_TOKEN_TYPE });
     Ok(response.to_answer())
 }
 
 fn find(
     conn: &mut Conn,
     issuance: &Issuance,
+    shapes: &Shapes,
     asked: &Asked,
     now: Timestamp,
-) -> Result<(Ground, Terms), TokenError> {
+) -> Result<(Facts, Ground, Terms), TokenError> {
     let position = feed::head(conn)?.head;
-    let key = facts::api_key(conn, asked.key.digest(), &issuance.limits)?
-        .ok_or_else(|| refused("subject_token is not an API key of this portal"))?;
-    works(&key, asked.address, now)?;
-    let api = target(issuance, &key, asked)?;
-    let mut scopes = asked.scope.as_ref().unwrap_or(&key.scopes).intersection(&key.scopes);
+    let client = asked.client.as_ref().map_or(ClientId::CLI, |client| client.id);
+    let subject = subject(conn, issuance, shapes, asked, client)?;
+    works(&subject, asked, now)?;
+    let api = target(issuance, &subject, asked)?;
+    let mut scopes = asked.scope.as_ref().unwrap_or(&subject.scopes).intersection(&subject.scopes);
     scopes = scopes.intersection(&api.scope_set());
     if let Some(client) = asked.client.as_ref().filter(|client| !client.is_builtin()) {
         scopes = scopes.intersection(&client.scopes);
     }
     if scopes.is_empty() {
-        let text = "none of the scopes asked for is the key's and this API's";
+        let text = "none of the scopes asked for is the subject's and this API's";
         return Err(OauthError::new(ErrorCode::InvalidScope, text).into());
     }
-    let ground = issuance.ground_at(conn, position, key.owner, TokenFormat::Jwt)?;
-    let client = asked.client.as_ref().map_or(ClientId::CLI, |client| client.id);
-    let mut ancestors = key.ancestors.clone();
-    for id in [key.id, client.entity()] {
+    let ground = issuance.ground_at(conn, position, subject.owner, TokenFormat::Jwt)?;
+    let mut ancestors = subject.ancestors.clone();
+    for id in [Some(subject.id), subject.signing_key, Some(client.entity())].into_iter().flatten() {
         if !ancestors.contains(&id) {
             ancestors.push(id);
         }
     }
+    if ancestors.len() > MAX_ANCESTORS {
+        return Err(refused("the subject token was exchanged too many times").into());
+    }
     let terms = Terms {
-        subject: key.subject,
+        subject: subject.subject,
         client,
         family: None,
         grant: None,
         ancestors,
         audience: api.audience.clone(),
         scopes,
-        environment: key.environment,
-        addresses: key.addresses,
-        budgets: key.budgets,
+        environment: subject.environment,
+        addresses: subject.addresses.clone(),
+        budgets: subject.budgets,
         rate: None,
         bound_to: asked.proven,
         auth_time: None,
         lifetime: ACCESS_TOKEN_LIFETIME,
-        not_after: key.expires_at,
+        not_after: subject.expires_at,
     };
-    Ok((ground, terms))
+    Ok((subject, ground, terms))
 }
 
-/// The whole secret matched: its holder may know why it does not work.
-fn works(key: &Facts, address: IpAddr, now: Timestamp) -> Result<(), OauthError> {
-    match key.state {
+/// The credential, if `client` may exchange it: an API key speaks for itself, an access token only for the client
+/// that it was issued to.
+fn subject(
+    conn: &mut Conn,
+    issuance: &Issuance,
+    shapes: &Shapes,
+    asked: &Asked,
+    client: ClientId,
+) -> Result<Facts, TokenError> {
+    let token = &asked.subject;
+    let found = match asked.subject_type {
+        SubjectType::ApiKey => facts::api_key(conn, token.digest(), &issuance.limits)?,
+        SubjectType::Jwt if shapes.classify(token.expose()) != Shape::Jwt => None,
+        SubjectType::AccessToken | SubjectType::Jwt => {
+            live::access_token(conn, issuance, shapes, token)?.filter(|facts| facts.client == Some(client))
+        }
+    };
+    let unknown = match asked.subject_type {
+        SubjectType::ApiKey => "subject_token is not an API key of this portal",
+        SubjectType::AccessToken | SubjectType::Jwt => "subject_token is not an access token of this client",
+    };
+    Ok(found.ok_or_else(|| refused(unknown))?)
+}
+
+/// The whole secret matched, or the signature verified: its holder may know why it does not work.
+fn works(subject: &Facts, asked: &Asked, now: Timestamp) -> Result<(), OauthError> {
+    match subject.state {
         State::Active => {}
-        State::Revoked => return Err(refused("the API key has been revoked")),
-        State::Disabled => return Err(refused("the API key is disabled")),
-        State::OwnerSuspended => return Err(refused("the owner of the API key is suspended")),
+        State::Revoked => return Err(refused("the subject token has been revoked")),
+        State::Disabled => return Err(refused("the subject token is disabled")),
+        State::OwnerSuspended => return Err(refused("the owner of the subject token is suspended")),
     }
     // A JWT counts in whole seconds: one that ends within this second would be born dead.
-    if key.expires_at.is_some_and(|end| end.as_seconds() <= now.as_seconds()) {
-        return Err(refused("the API key has expired"));
+    if subject.expires_at.is_some_and(|end| end.as_seconds() <= now.as_seconds()) {
+        return Err(refused("the subject token has expired"));
     }
-    if !key.addresses.allows(address) {
-        return Err(refused("the API key may not be used from this address"));
+    if now < subject.not_before {
+        return Err(refused("the subject token is not valid yet"));
+    }
+    if !subject.addresses.allows(asked.address) {
+        return Err(refused("the subject token may not be used from this address"));
+    }
+    if subject.bound_to.is_some() && subject.bound_to != asked.proven {
+        return Err(refused("the subject token is bound to a key: send a DPoP proof of it"));
     }
     Ok(())
 }
 
 /// The one API that the token will be for: named, or the only one that fits.
-fn target<'i>(issuance: &'i Issuance, key: &Facts, asked: &Asked) -> Result<&'i Api, OauthError> {
+fn target<'i>(issuance: &'i Issuance, subject: &Facts, asked: &Asked) -> Result<&'i Api, OauthError> {
     let api = |audience: &Audience| issuance.catalogue.find(audience.as_str());
     let no_target = |text: &'static str| OauthError::new(ErrorCode::InvalidTarget, text);
     if let Some(named) = &asked.audience {
-        let audience = key.audiences.iter().find(|audience| audience.as_str() == named);
-        return audience.and_then(api).ok_or_else(|| no_target("the API key is not for this API"));
+        let audience = subject.audiences.iter().find(|audience| audience.as_str() == named);
+        return audience.and_then(api).ok_or_else(|| no_target("the subject token is not for this API"));
     }
     let fits = |api: &&Api| {
         let scopes = api.scope_set();
-        asked.scope.as_ref().is_none_or(|scope| scopes.contains_all(&scope.intersection(&key.scopes)))
+        asked.scope.as_ref().is_none_or(|scope| scopes.contains_all(&scope.intersection(&subject.scopes)))
     };
-    let mut fitting = key.audiences.iter().filter_map(api).filter(fits);
+    let mut fitting = subject.audiences.iter().filter_map(api).filter(fits);
     match (fitting.next(), fitting.next()) {
         (Some(one), None) => Ok(one),
-        _ => Err(no_target("the API key is for several APIs: name one with audience or resource")),
+        _ => Err(no_target("the subject token is for several APIs: name one with audience or resource")),
     }
 }
 

@@ -4,15 +4,15 @@
 use keyway_core::Timestamp;
 use keyway_core::change::Position;
 use keyway_core::credential::{Kind, Shape, Shapes};
-use keyway_core::facts::{Facts, Method, State};
-use keyway_core::jwt::{Confirmation, LEEWAY, Purpose, VerificationKeys, verify};
+use keyway_core::facts::{Facts, Method};
+use keyway_core::jwt::{Confirmation, LEEWAY};
 use keyway_core::oauth::{Client, ClientKind, GuardFacts, Introspection};
 use keyway_core::secret::PlainSecret;
 use keyway_store::tables::{families, refresh_tokens};
 use keyway_store::{Conn, StoreError, facts, feed};
 
+use super::live::{self, why_inactive};
 use super::{Issuance, TokenError};
-use crate::flows::jwt::published;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -40,25 +40,10 @@ pub fn introspect(
     let position = feed::head(conn)?.head;
     let found = match shapes.classify(asked.token.expose()) {
         Shape::ApiKey => facts::api_key(conn, asked.token.digest(), &issuance.limits)?,
-        Shape::AccessToken => facts::access_token(conn, asked.token.digest(), &issuance.limits)?,
-        Shape::Jwt => jwt(conn, issuance, &asked.token)?,
         Shape::WrongKind(Kind::RefreshToken) => return Ok(refresh_token(conn, issuance, asked, now)?),
-        Shape::BadChecksum | Shape::WrongKind(_) | Shape::Unknown => None,
+        _ => live::access_token(conn, issuance, shapes, &asked.token)?,
     };
     Ok(found.map_or_else(Introspection::inactive, |facts| answer(issuance, asked, &facts, position, now)))
-}
-
-fn jwt(conn: &mut Conn, issuance: &Issuance, token: &PlainSecret) -> Result<Option<Facts>, TokenError> {
-    let keys = VerificationKeys::from_jwks(&published(conn, Purpose::AccessToken)?)?;
-    let Ok(verified) = verify(token.expose(), &keys, &issuance.issuer) else { return Ok(None) };
-    let mut facts = verified.facts;
-    let mut line = facts.ancestors.to_vec();
-    line.push(facts.id);
-    line.extend(facts.signing_key);
-    if feed::jwt_ended(conn, &line, verified.position)? {
-        facts.state = State::Revoked;
-    }
-    Ok(Some(facts))
 }
 
 fn answer(
@@ -105,17 +90,6 @@ fn answer(
         cnf: facts.bound_to.map(|jkt| Confirmation { jkt }),
         reason: None,
         keyway: guard_facts(),
-    }
-}
-
-fn why_inactive(facts: &Facts, now: Timestamp) -> Option<&'static str> {
-    match facts.state {
-        State::Revoked => Some("revoked"),
-        State::Disabled => Some("disabled"),
-        State::OwnerSuspended => Some("owner_suspended"),
-        State::Active if facts.expires_at.is_some_and(|end| end <= now) => Some("expired"),
-        State::Active if now < facts.not_before => Some("not_yet_valid"),
-        State::Active => None,
     }
 }
 

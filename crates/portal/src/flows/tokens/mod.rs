@@ -10,6 +10,7 @@ pub mod families;
 pub mod id_token;
 pub mod introspect;
 mod issue;
+pub mod live;
 pub mod mint;
 pub mod refresh;
 mod response;
