@@ -7,6 +7,7 @@
 
 mod api;
 
+pub mod backchannel;
 pub mod boundary;
 pub mod csrf;
 pub mod error;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 use anyhow::Context;
+use keyway_portal::backchannel;
 use keyway_portal::flows::bootstrap;
 use keyway_portal::mail::{self, Mailer};
 use keyway_portal::passwords::PasswordCost;
@@ -116,6 +117,7 @@ fn start_portal(
         None => Mailer::folder(&house.config.data_dir),
     };
     servers.beside(mail::deliver(portal.clone().into_inner(), mailer));
+    servers.beside(backchannel::deliver(portal.clone().into_inner()));
     servers.guard(&portal.guard);
     servers.serve(sockets, workers(), move |cfg| keyway_portal::configure(cfg, portal.clone()))?;
     servers.beside(tasks::housekeeping(house.clone()));

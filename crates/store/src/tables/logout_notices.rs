@@ -4,6 +4,7 @@
 use diesel::prelude::*;
 use keyway_core::Timestamp;
 use keyway_core::ids::{ClientId, EntityId, OwnerId, SessionId};
+use keyway_core::oauth::OPENID;
 use keyway_core::scope::ScopeSet;
 
 use crate::conn::Conn;
@@ -11,8 +12,6 @@ use crate::error::StoreError;
 use crate::schema::{clients, families, logout_notices};
 use crate::types::{Table, stored_count, time};
 
-/// Who got an ID token was granted this scope.
-const OPENID: &str = "openid";
 const TABLE: Table = Table("logout_notices");
 
 /// A notice that has not been taken yet.

@@ -2,7 +2,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use keyway_core::facts::Facts;
-use keyway_core::ids::{ClientId, FamilyId, GrantId, OwnerId};
+use keyway_core::ids::{ClientId, FamilyId, GrantId, OwnerId, SessionId};
 use keyway_core::jwt::Algorithm;
 use keyway_core::jwt::{Purpose, VerificationKeys, Verified, verify};
 use keyway_core::oauth::pkce::Challenge;
@@ -96,9 +96,19 @@ impl World {
 
     /// A registered client of the person's.
     pub(crate) async fn client(&self, kind: ClientKind, format: TokenFormat) -> Client {
+        self.client_with(kind, format, |_| {}).await
+    }
+
+    /// The same, registered with something else.
+    pub(crate) async fn client_with(
+        &self,
+        kind: ClientKind,
+        format: TokenFormat,
+        change: impl FnOnce(&mut Client),
+    ) -> Client {
         let portal = &self.it.portal;
         let is_guard = kind == ClientKind::ResourceServer;
-        let client = Client {
+        let mut client = Client {
             id: ClientId::new(self.now(), &*portal.random),
             owner: self.owner,
             kind,
@@ -124,6 +134,7 @@ impl World {
             suspended_at: None,
             last_used_at: None,
         };
+        change(&mut client);
         let row = client.clone();
         portal.store.write(move |tx| client_table::insert(tx.conn(), &row, None)).await.unwrap();
         client
@@ -154,6 +165,17 @@ impl World {
 
     /// The same, for other scopes.
     pub(crate) async fn code_for(&self, client: &Client, grant: GrantId, scopes: &str) -> PlainSecret {
+        self.code_in(client, grant, scopes, None).await
+    }
+
+    /// The same, of a user who signed in with the browser session `sid`.
+    pub(crate) async fn code_in(
+        &self,
+        client: &Client,
+        grant: GrantId,
+        scopes: &str,
+        sid: Option<SessionId>,
+    ) -> PlainSecret {
         let portal = &self.it.portal;
         let kind = credential::Kind::AuthorizationCode;
         let code = credential::generate(&portal.shapes.brand, kind, &*portal.random);
@@ -169,7 +191,7 @@ impl World {
             challenge: Challenge::parse(CHALLENGE).unwrap(),
             nonce: Some("n-0S6_WzA2Mj".into()),
             auth_time: self.now(),
-            sid: None,
+            sid,
             amr: "pwd".into(),
             bound_to: None,
             created_at: self.now(),
