@@ -107,9 +107,7 @@ impl Outgoing {
     /// See [`OutgoingError`]; an answer of any status is none.
     pub async fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Result<Answer, OutgoingError> {
         let url = self.check(url)?;
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(fields);
-        let body = Zeroizing::new(form.finish());
+        let body = Zeroizing::new(form_encoded(fields));
         let request = self
             .client
             .post(url)
@@ -117,6 +115,10 @@ impl Outgoing {
             .body(body.as_bytes().to_vec());
         exchange(request).await
     }
+}
+
+fn form_encoded(fields: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
 async fn exchange(request: RequestBuilder) -> Result<Answer, OutgoingError> {
