@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench that cannot go on must fail")]
 
+#[expect(dead_code, reason = "a source that never fails is enough here")]
 #[path = "../tests/memory/mod.rs"]
 mod memory;
 

@@ -19,6 +19,7 @@
 //! | `sizes` | how full everything is |
 //! | [`problem`] | refusals as `application/problem+json` and `WWW-Authenticate` |
 //! | `actix` | the middleware, `scopes([…])` and the extractor (feature `actix`) |
+//! | `forward_auth` | `/guard/check`, for a proxy in front of an API in any language (feature `actix`) |
 //! | `remote` | the credential source over HTTP (feature `remote`) |
 //!
 //! To add a check: [`keyway_core::refusal::Check`], then [`check`]. To protect an API in another framework: build
@@ -33,6 +34,8 @@ pub mod check;
 mod entry;
 pub mod extract;
 mod follow;
+#[cfg(feature = "actix")]
+pub mod forward_auth;
 mod freshness;
 mod guard;
 pub mod limit;

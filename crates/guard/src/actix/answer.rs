@@ -6,7 +6,7 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use actix_web::{HttpResponse, ResponseError};
 use futures_util::StreamExt as _;
@@ -47,7 +47,7 @@ impl ResponseError for Problem {
 }
 
 /// The problem as a response.
-pub(super) fn response(problem: Problem) -> HttpResponse {
+pub(crate) fn response(problem: Problem) -> HttpResponse {
     let mut answer = HttpResponse::build(problem.status_code());
     answer.insert_header((CONTENT_TYPE, problem::CONTENT_TYPE)).insert_header((CACHE_CONTROL, "no-store"));
     for challenge in problem.challenges() {
@@ -77,9 +77,8 @@ pub(super) fn finish(mut answer: ServiceResponse<BoxBody>, arrival: Arrival) -> 
 }
 
 /// Adds the limit headers.
-pub(super) fn add_limits(answer: &mut ServiceResponse<BoxBody>, allowance: &Allowance) {
+pub(crate) fn limit_headers(headers: &mut HeaderMap, allowance: &Allowance) {
     let Some(values) = LimitHeaders::of(allowance) else { return };
-    let headers = answer.headers_mut();
     // For these, the request's id and a few of the handler's own at once.
     headers.reserve(ROOM);
     for (name, text) in [(POLICY, values.policy), (STATE, values.state)] {

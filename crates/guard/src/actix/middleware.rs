@@ -13,7 +13,7 @@ use keyway_core::oauth::dpop::PROOF_HEADER;
 use keyway_core::refusal::Refusal;
 use smallvec::SmallVec;
 
-use super::answer::{add_limits, drain, finish, response};
+use super::answer::{drain, finish, limit_headers, response};
 use super::request_ids::{name, named};
 use super::scopes::Declared;
 use crate::check::Verdict;
@@ -172,7 +172,7 @@ fn close(
     arrival: Arrival,
 ) -> ServiceResponse<BoxBody> {
     if let Some(allowance) = verdict.allowance() {
-        add_limits(&mut answer, allowance);
+        limit_headers(answer.headers_mut(), allowance);
     }
     {
         let extensions = answer.response().extensions();

@@ -29,6 +29,7 @@ mod principal;
 mod request_ids;
 mod scopes;
 
+pub(crate) use answer::{limit_headers, response};
 pub use cors::Cors;
 pub use errors::{configure_errors, json_config, resource};
 pub use middleware::Protect;

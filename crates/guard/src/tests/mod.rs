@@ -43,7 +43,7 @@ use tokio::sync::Notify;
 use crate::{Guard, RequestParts, Settings, Verdict};
 
 pub(super) const START: Timestamp = Timestamp::from_seconds(1_795_510_800);
-pub(super) const API: &str = "http://api.example";
+pub(crate) const API: &str = "http://api.example";
 pub(super) const ISSUER: &str = "http://portal.example";
 
 /// A database in memory that can be told to misbehave.
@@ -174,8 +174,8 @@ impl RecordSink for Source {
 }
 
 /// A guard with its clock and its source.
-pub(super) struct House {
-    pub(super) guard: Guard,
+pub(crate) struct House {
+    pub(crate) guard: Guard,
     pub(super) source: Arc<Source>,
     pub(super) clock: Arc<ManualClock>,
     pub(super) random: SeededRandom,
@@ -184,7 +184,7 @@ pub(super) struct House {
 
 #[cfg_attr(feature = "shuttle", expect(dead_code, reason = "schedules use a part of it"))]
 impl House {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }
     pub(super) fn with(adjust: impl FnOnce(&mut Settings)) -> Self {
@@ -216,10 +216,10 @@ impl House {
         Self { guard, source, clock, random: SeededRandom::new(2), signer }
     }
     /// A key that works, and its secret.
-    pub(super) fn key(&self) -> PlainSecret {
+    pub(crate) fn key(&self) -> PlainSecret {
         self.key_with(|_| {})
     }
-    pub(super) fn key_with(&self, adjust: impl FnOnce(&mut Facts)) -> PlainSecret {
+    pub(crate) fn key_with(&self, adjust: impl FnOnce(&mut Facts)) -> PlainSecret {
         let secret = generate(&Brand::default(), Kind::LiveKey, &self.random);
         let mut facts = self.facts();
         adjust(&mut facts);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use keyway_core::change::{Epoch, FeedHead, FeedPage, FeedSnapshot, Position};
 use keyway_core::clock::{Duration, ManualClock, Timestamp};
@@ -14,7 +15,7 @@ use keyway_core::random::SeededRandom;
 use keyway_core::rate::Limit;
 use keyway_core::record::RecordBatch;
 use keyway_core::secret::SecretDigest;
-use keyway_core::source::{CredentialSource, Pending, Presented, RecordSink};
+use keyway_core::source::{CredentialSource, Pending, Presented, RecordSink, SourceError};
 use keyway_guard::{Call, Guard, RequestParts, Settings, Verdict};
 use smallvec::smallvec;
 
@@ -28,11 +29,17 @@ const LIMIT: &str = "1000000/s burst=1000000";
 struct Memory {
     known: HashMap<SecretDigest, Facts>,
     jwks: Jwks,
+    failing: Arc<AtomicBool>,
 }
 
 impl CredentialSource for Memory {
     fn api_key<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>> {
-        Box::pin(async move { Ok(self.known.get(&presented.digest).cloned()) })
+        Box::pin(async move {
+            if self.failing.load(Ordering::SeqCst) {
+                return Err(SourceError::Unavailable("the portal is away".into()));
+            }
+            Ok(self.known.get(&presented.digest).cloned())
+        })
     }
     fn access_token<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>> {
         self.api_key(presented)
@@ -71,6 +78,8 @@ pub struct House {
     pub jwt: String,
     /// A key whose limit is one call an hour.
     pub spent: String,
+    /// Makes every look-up fail.
+    pub failing: Arc<AtomicBool>,
     signer: SigningKey,
     keys: VerificationKeys,
     random: SeededRandom,
@@ -92,7 +101,8 @@ impl House {
         let key = learn(Kind::LiveKey, Method::ApiKey, LIMIT);
         let token = learn(Kind::AccessToken, Method::Oauth, LIMIT);
         let spent = learn(Kind::LiveKey, Method::ApiKey, "1/h burst=1");
-        let source = Arc::new(Memory { known, jwks });
+        let source = Arc::new(Memory { known, jwks, failing: Arc::default() });
+        let failing = Arc::clone(&source.failing);
         let clock = Arc::new(ManualClock::at(START));
         clock.advance(Duration::seconds(100));
         clock.set_wall(START);
@@ -100,7 +110,7 @@ impl House {
         adjust(&mut settings);
         let sink: Arc<Memory> = Arc::clone(&source);
         let guard = Guard::new(settings, source, Some(sink), clock, Arc::new(SeededRandom::new(2)));
-        let mut house = Self { guard, key, token, jwt: String::new(), spent, signer, keys, random };
+        let mut house = Self { guard, key, token, jwt: String::new(), spent, failing, signer, keys, random };
         house.jwt = house.another_jwt();
         house
     }
