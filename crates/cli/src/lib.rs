@@ -6,6 +6,7 @@
 //! | [`config`] | settings from file, environment and flags, judged once |
 //! | [`telemetry`] [`output`] | log lines; results and errors |
 //! | [`home`] [`house`] | the data folder; the parts put together |
+//! | [`forward_auth`] | the listener for proxies |
 //! | [`listeners`] [`servers`] [`tasks`] | sockets, servers, and what runs beside them |
 //! | [`commands`] | the commands, one file each |
 //!
@@ -15,6 +16,7 @@
 pub mod args;
 pub mod commands;
 pub mod config;
+pub mod forward_auth;
 pub mod home;
 pub mod house;
 pub mod listeners;

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::house::{House, Missing};
 use crate::output::say;
 use crate::servers::{Servers, StopSignals};
-use crate::{listeners, remote, tasks, telemetry};
+use crate::{forward_auth, listeners, remote, tasks, telemetry};
 
 /// Portal and sample API in one process, on this machine only.
 ///
@@ -30,10 +30,14 @@ pub fn dev(config: Config, args: &args::Dev) -> anyhow::Result<()> {
         let stop = StopSignals::listen()?;
         let portal_sockets = listeners::open("portal_addr", config.written.portal_addr)?;
         let api_sockets = listeners::open("api_addr", config.written.api_addr)?;
+        let proxy_sockets = forward_auth::listen(&config)?;
         let house = House::open(config, Missing { master_key: true, migrations: true }).await?;
         let mut servers = Servers::default();
         start_portal(&house, portal_sockets, args.web_dir.as_deref(), &mut servers)?;
         let guard = house.sample_guard()?;
+        if let Some(sockets) = proxy_sockets {
+            forward_auth::serve(&house, sockets, &[&guard], workers(), &mut servers)?;
+        }
         start_sample_api(&house.sample_api(guard)?, api_sockets, &mut servers)?;
         let link = bootstrap_link(&house).await?;
         say(&banner(&house.config, link.as_deref().map(String::as_str)));
@@ -50,9 +54,13 @@ pub fn portal(config: Config, args: &args::Portal) -> anyhow::Result<()> {
     in_runtime(async {
         let stop = StopSignals::listen()?;
         let sockets = listeners::open("portal_addr", config.written.portal_addr)?;
+        let proxy_sockets = forward_auth::listen(&config)?;
         let house = House::open(config, Missing { master_key: false, migrations: args.migrate }).await?;
         let mut servers = Servers::default();
         start_portal(&house, sockets, args.web_dir.as_deref(), &mut servers)?;
+        if let Some(sockets) = proxy_sockets {
+            forward_auth::serve(&house, sockets, &[], workers(), &mut servers)?;
+        }
         if args.bootstrap {
             match bootstrap_link(&house).await? {
                 Some(link) => say(&format!("The first administrator is made here, once:\n  {}", *link)),

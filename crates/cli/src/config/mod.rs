@@ -151,6 +151,7 @@ fn check_loopback(written: &Written) -> anyhow::Result<()> {
         ("portal_addr", Some(written.portal_addr)),
         ("api_addr", Some(written.api_addr)),
         ("demo_addr", written.demo_addr.0),
+        ("guard_addr", written.guard_addr.0),
         ("metrics_addr", written.metrics_addr.0),
     ];
     for (name, listen) in addresses {
@@ -268,9 +269,6 @@ fn check_spans(written: &Written) -> anyhow::Result<()> {
 
 /// Settings that a later version will obey are refused rather than ignored.
 fn check_unavailable(written: &Written) -> anyhow::Result<()> {
-    if written.guard_addr.0.is_some() {
-        bail!("guard_addr: this version has no forward authentication; leave it off");
-    }
     if written.metrics_addr.0.is_some() {
         bail!("metrics_addr: this version serves /metrics to administrators only; leave it off");
     }
