@@ -15,6 +15,7 @@ use keyway_store::tables::{client_secrets, clients};
 use keyway_store::{Store, StoreError};
 
 use crate::config::Config;
+use crate::config::listen::Listen;
 use crate::house::House;
 use crate::listeners;
 use crate::servers::Servers;
@@ -49,7 +50,7 @@ pub fn serve(
             }
         }
     }
-    let open = house.config.written.guard_addr.0.is_some_and(|listen| listen.is_loopback());
+    let open = house.config.written.guard_addr.0.is_some_and(Listen::is_loopback);
     let forward = web::Data::new(if open {
         ForwardAuth::on_loopback(guards)
     } else {

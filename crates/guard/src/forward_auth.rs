@@ -160,6 +160,7 @@ fn for_nginx(status: StatusCode) -> StatusCode {
 fn parts<'a>(request: &'a HttpRequest, guard: &Guard, arrival: Arrival) -> RequestParts<'a> {
     let headers = request.headers();
     let target = header(headers, "x-forwarded-uri").unwrap_or_default();
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
     // The proxy is known by its address or its secret: what it says last is the peer that it saw.
     let hops = headers.get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
     let mut hops: SmallVec<[&str; 4]> = hops.flat_map(|value| value.split(',')).map(str::trim).collect();
@@ -170,7 +171,10 @@ fn parts<'a>(request: &'a HttpRequest, guard: &Guard, arrival: Arrival) -> Reque
     RequestParts {
         authorization: headers.get_all(AUTHORIZATION).map(HeaderValue::as_bytes).collect(),
         api_key: headers.get_all("x-api-key").map(HeaderValue::as_bytes).collect(),
-        query: target.split_once('?').map_or("", |(_, query)| query),
+        proofs: headers.get_all("dpop").map(HeaderValue::as_bytes).collect(),
+        method: header(headers, "x-forwarded-method").unwrap_or_default(),
+        path,
+        query,
         address: client_address(peer, hops.iter().copied(), &guard.settings().trusted_proxies),
         request: arrival.request,
         arrived: arrival.moment,
