@@ -16,7 +16,7 @@ use keyway_store::{Store, StoreError};
 
 use crate::config::Config;
 use crate::config::listen::Listen;
-use crate::house::House;
+use crate::house::{House, guard_settings};
 use crate::listeners;
 use crate::servers::Servers;
 
@@ -44,7 +44,10 @@ pub fn serve(
         match known.iter().find(|guard| guard.settings().audience == api.audience) {
             Some(guard) => guards.push(Guard::clone(guard)),
             None => {
-                let guard = house.guard(api.audience.clone(), None);
+                let mut settings = guard_settings(&house.config, api.audience.clone(), None);
+                // What proofs of possession (RFC 9449) are made for.
+                api.base_url.trim_end_matches('/').clone_into(&mut settings.base_url);
+                let guard = house.guard(settings);
                 servers.guard(&guard);
                 guards.push(guard);
             }
