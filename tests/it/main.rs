@@ -9,6 +9,7 @@
 )]
 
 mod api;
+mod clients;
 mod commands;
 mod harness;
 mod oauth;

@@ -88,11 +88,7 @@ impl OauthClient {
             .append_pair("code_challenge", CHALLENGE)
             .append_pair("code_challenge_method", "S256")
             .extend_pairs(more);
-        let reply = browser.get(&format!("/oauth/authorize?{}", query.finish())).await;
-        if reply.status != 200 {
-            return reply;
-        }
-        browser.submit_only(&Browser::form(&reply, "/oauth/consent").add("decision", "allow")).await
+        browser.authorize(&format!("/oauth/authorize?{}", query.finish())).await
     }
 
     /// Redeems a code as it was asked for.
@@ -114,5 +110,16 @@ impl OauthClient {
     /// With a proof of a key.
     pub async fn refresh_proven(&self, prover: &Prover, token: &str) -> Reply {
         self.token_proven(prover, &[("grant_type", "refresh_token"), ("refresh_token", token)]).await
+    }
+}
+
+impl Browser {
+    /// Goes where an app sends its user, gives consent where it is asked, and returns what leads back to the app.
+    pub async fn authorize(&self, address: &str) -> Reply {
+        let reply = self.get(address).await;
+        if reply.status != 200 {
+            return reply;
+        }
+        self.submit_only(&Self::form(&reply, "/oauth/consent").add("decision", "allow")).await
     }
 }

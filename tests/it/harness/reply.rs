@@ -1,5 +1,6 @@
 //! An answer, read to its end, and what tests say about it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use reqwest::StatusCode;
@@ -25,6 +26,13 @@ impl Reply {
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The parameters of the address that a redirect leads to.
+    #[track_caller]
+    pub fn answers(&self) -> BTreeMap<String, String> {
+        let location: url::Url = self.location().parse().expect("an address");
+        location.query_pairs().into_owned().collect()
     }
 
     #[track_caller]
