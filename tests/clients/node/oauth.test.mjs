@@ -5,10 +5,11 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as client from "openid-client";
-import { World, callback, refused } from "./world.mjs";
+import { World, authorize as askFor, callback, refused } from "./world.mjs";
 
 let world;
 let ada;
+const authorize = (config, more) => askFor(config, ada, more);
 before(async () => {
   world = await World.start();
   ada = await world.person("ada@example.com");
@@ -50,21 +51,6 @@ for (const [algorithm, type, options] of [
     args: (pair) => ["--auth-method", "private_key_jwt", "--jwks", pair.file],
     auth: (_, pair) => client.PrivateKeyJwt(pair.key),
   };
-}
-
-async function authorize(config, person = ada, more = {}) {
-  const verifier = client.randomPKCECodeVerifier();
-  const state = client.randomState();
-  const address = client.buildAuthorizationUrl(config, {
-    redirect_uri: callback,
-    scope: "notes:read",
-    code_challenge: await client.calculatePKCECodeChallenge(verifier),
-    code_challenge_method: "S256",
-    state,
-    ...more,
-  });
-  const back = await person.authorize(address);
-  return { back, checks: { pkceCodeVerifier: verifier, expectedState: state } };
 }
 
 for (const [name, { prepare, args, auth }] of Object.entries(ways)) {
@@ -171,22 +157,75 @@ test("a client learns of its own tokens by introspection, and nothing of others'
   assert.deepEqual({ ...(await client.tokenIntrospection(config, tokens.access_token)) }, { active: false });
 });
 
+const exchange = "urn:ietf:params:oauth:grant-type:token-exchange";
+
 test("an API key is exchanged for a short token of less", async () => {
   const key = await world.run(["key", "create", "--user", "ada@example.com", "--name", "job", "--scope", "notes:read", "--scope", "notes:write"]);
-  const made = await world.register("--scope", "notes:read", "--grant", "token_exchange");
-  const config = await world.discover(made);
-  const exchange = (more) => client.genericGrantRequest(config, "urn:ietf:params:oauth:grant-type:token-exchange", {
+  const config = await world.discover(await world.register("--scope", "notes:read", "--grant", "token_exchange"));
+  const ask = (scope) => client.genericGrantRequest(config, exchange, {
     subject_token: key.key,
     subject_token_type: "urn:keyway:params:oauth:token-type:api-key",
-    ...more,
+    scope,
   });
-  const tokens = await exchange({ scope: "notes:read" });
+  const tokens = await ask("notes:read");
   assert.equal(tokens.issued_token_type, "urn:ietf:params:oauth:token-type:access_token");
   assert.equal(tokens.refresh_token, undefined);
   assert.ok(tokens.expires_in <= 900);
   assert.deepEqual((await world.call(tokens.access_token)).body.scopes, ["notes:read"]);
-  await refused(exchange({ scope: "notes:delete" }), "invalid_scope");
+  await refused(ask("notes:delete"), "invalid_scope");
   await world.run(["key", "revoke", key.id]);
   assert.equal(await world.refusedWithin(tokens.access_token, 2_000), true, "it ends with its key");
-  await refused(exchange({ scope: "notes:read" }), "invalid_request");
+  await refused(ask("notes:read"), "invalid_request");
+});
+
+test("an access token is exchanged for one that may do less and ends with it", async () => {
+  const made = await world.registerApp("--grant", "authorization_code", "--grant", "refresh_token", "--grant", "token_exchange");
+  const config = await world.discover(made);
+  const { back, checks } = await authorize(config, { scope: "notes:read notes:write" });
+  const whole = await client.authorizationCodeGrant(config, back, checks);
+  const less = await client.genericGrantRequest(config, exchange, {
+    subject_token: whole.access_token,
+    subject_token_type: "urn:ietf:params:oauth:token-type:access_token",
+    scope: "notes:read",
+  });
+  assert.equal(less.issued_token_type, "urn:ietf:params:oauth:token-type:access_token");
+  assert.deepEqual((await world.call(less.access_token)).body.scopes, ["notes:read"]);
+  await client.tokenRevocation(config, whole.access_token);
+  assert.equal((await world.call(less.access_token)).status, 401);
+});
+
+for (const algorithm of ["ES256", "Ed25519", "RS256", "PS256"]) {
+  test(`tokens are bound to a key by DPoP with ${algorithm}, and work with it alone`, async () => {
+    const config = await world.discover(await world.registerApp("--auth-method", "none"));
+    const handle = async () => client.getDPoPHandle(config, await client.randomDPoPKeyPair(algorithm));
+    const [DPoP, other] = [await handle(), await handle()];
+    const { back, checks } = await authorize(config, { dpop_jkt: await DPoP.calculateThumbprint() });
+    const tokens = await client.authorizationCodeGrant(config, back, checks, undefined, { DPoP });
+    assert.equal(tokens.token_type, "dpop");
+
+    const call = (token, options) => client.fetchProtectedResource(config, token, new URL(`${world.api}/v1/whoami`), "GET", undefined, undefined, options);
+    for (let again = 0; again < 2; again += 1) {
+      assert.equal((await call(tokens.access_token, { DPoP })).status, 200);
+    }
+    for (const options of [{}, { DPoP: other }]) {
+      await assert.rejects(call(tokens.access_token, options), (error) => {
+        assert.equal(error.status, 401);
+        assert.ok(error.cause.some(({ scheme, parameters }) => scheme === "dpop" && parameters.algs.includes("ES256")));
+        return true;
+      });
+    }
+
+    await refused(client.refreshTokenGrant(config, tokens.refresh_token), "invalid_grant");
+    await refused(client.refreshTokenGrant(config, tokens.refresh_token, undefined, { DPoP: other }), "invalid_grant");
+    const next = await client.refreshTokenGrant(config, tokens.refresh_token, undefined, { DPoP });
+    assert.equal((await call(next.access_token, { DPoP })).status, 200);
+  });
+}
+
+test("a code that is bound to a key is worth nothing without it", async () => {
+  const config = await world.discover(await world.registerApp());
+  const DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair());
+  const { back, checks } = await authorize(config, { dpop_jkt: await DPoP.calculateThumbprint() });
+  await assert.rejects(client.authorizationCodeGrant(config, back, checks), /server responded with an error/);
+  await client.authorizationCodeGrant(config, back, checks, undefined, { DPoP });
 });

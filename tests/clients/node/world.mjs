@@ -130,6 +130,22 @@ function attribute(tag, name) {
   });
 }
 
+// What a person who consents sends the app, and what the app checks it by.
+export async function authorize(config, person, more = {}) {
+  const verifier = client.randomPKCECodeVerifier();
+  const state = client.randomState();
+  const address = client.buildAuthorizationUrl(config, {
+    redirect_uri: callback,
+    scope: "notes:read",
+    code_challenge: await client.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: "S256",
+    state,
+    ...more,
+  });
+  const back = await person.authorize(address);
+  return { back, checks: { pkceCodeVerifier: verifier, expectedState: state } };
+}
+
 // The error that a promise must end with.
 export async function refused(promise, expected) {
   await assert.rejects(promise, (error) => {
