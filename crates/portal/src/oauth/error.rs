@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
+use keyway_core::oauth::dpop::{PROOF_ALGORITHMS, ProofError};
 use keyway_core::oauth::{ErrorCode, OauthError};
 use keyway_store::StoreError;
 use serde::Serialize;
@@ -27,6 +28,12 @@ pub enum EndpointError {
     /// A token that does not work at the protected endpoint (RFC 6750 §3.1).
     #[error("the bearer token does not work")]
     InvalidToken,
+    /// No good proof that the key of a bound token is held (RFC 9449 §7.1).
+    #[error(transparent)]
+    InvalidProof(ProofError),
+    /// A living token that was not granted this scope (RFC 6750 §3.1).
+    #[error("the token lacks the scope {0}")]
+    InsufficientScope(&'static str),
     /// Over one of the limits in `[limits]`.
     #[error("too many requests")]
     TooMany {
@@ -61,8 +68,8 @@ impl ResponseError for EndpointError {
     fn status_code(&self) -> StatusCode {
         let code = match self {
             Self::Oauth(error) => error.code.status(),
-            Self::Forbidden(_) => 403,
-            Self::NoToken | Self::InvalidToken => 401,
+            Self::Forbidden(_) | Self::InsufficientScope(_) => 403,
+            Self::NoToken | Self::InvalidToken | Self::InvalidProof(_) => 401,
             Self::TooLarge => 413,
             Self::TooMany { .. } => 429,
             Self::Store(error) if error.is_temporary() => 503,
@@ -74,6 +81,7 @@ impl ResponseError for EndpointError {
     fn error_response(&self) -> HttpResponse {
         let mut answer = HttpResponse::build(self.status_code());
         answer.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));
+        let description;
         let (error, description) = match self {
             Self::Oauth(error) => {
                 if error.code == ErrorCode::InvalidClient {
@@ -89,6 +97,19 @@ impl ResponseError for EndpointError {
             Self::InvalidToken => {
                 answer.insert_header((WWW_AUTHENTICATE, r#"Bearer realm="keyway", error="invalid_token""#));
                 ("invalid_token", "the bearer token does not work")
+            }
+            Self::InvalidProof(error) => {
+                let algorithms = PROOF_ALGORITHMS.join(" ");
+                let challenge = format!(r#"DPoP error="invalid_dpop_proof", algs="{algorithms}""#);
+                answer.insert_header((WWW_AUTHENTICATE, challenge));
+                description = error.to_string();
+                ("invalid_dpop_proof", description.as_str())
+            }
+            Self::InsufficientScope(scope) => {
+                let challenge =
+                    format!(r#"Bearer realm="keyway", error="insufficient_scope", scope="{scope}""#);
+                answer.insert_header((WWW_AUTHENTICATE, challenge));
+                ("insufficient_scope", "the token was not granted the scope that this endpoint needs")
             }
             Self::TooLarge => ("invalid_request", "the body is too large"),
             Self::TooMany { retry_after } => {

@@ -11,7 +11,7 @@ use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 use keyway_core::Clock;
 use keyway_core::address::counted;
-use keyway_core::ids::ClientId;
+use keyway_core::ids::{ClientId, EntityId};
 use keyway_core::rate::Limit;
 
 use super::error::EndpointError;
@@ -77,6 +77,7 @@ pub struct EndpointLimits {
     introspect: KeyedLimit<ClientId>,
     unknown: KeyedLimit<IpAddr>,
     register: KeyedLimit<IpAddr>,
+    userinfo: KeyedLimit<EntityId>,
 }
 
 impl EndpointLimits {
@@ -90,6 +91,7 @@ impl EndpointLimits {
             // Whoever does not authenticate at the introspection endpoint guesses.
             unknown: by_address(limits.revoke),
             register: by_address(limits.register),
+            userinfo: KeyedLimit::new(limits.userinfo, Arc::clone(clock)),
         }
     }
     /// `/oauth/token`, by address.
@@ -112,6 +114,13 @@ impl EndpointLimits {
     /// Over the limit.
     pub fn register(&self, address: IpAddr) -> Result<(), EndpointError> {
         self.register.spend(&counted(address))
+    }
+    /// `/oauth/userinfo`, by token.
+    ///
+    /// # Errors
+    /// Over the limit.
+    pub fn userinfo(&self, token: EntityId) -> Result<(), EndpointError> {
+        self.userinfo.spend(&token)
     }
     /// `/oauth/introspect`, by client.
     ///

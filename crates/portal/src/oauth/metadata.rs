@@ -1,9 +1,11 @@
-//! `/.well-known/oauth-authorization-server` (RFC 8414): what works, and nothing else.
+//! `/.well-known/openid-configuration` (OpenID Connect Discovery §3) and `/.well-known/oauth-authorization-server` (RFC
+//! 8414), one document: what works, and nothing else.
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
+use keyway_core::jwt::Algorithm;
 use keyway_core::oauth::dpop::PROOF_ALGORITHMS;
-use keyway_core::oauth::{ASSERTION_ALGORITHMS, AuthMethod, GrantType};
+use keyway_core::oauth::{ASSERTION_ALGORITHMS, AuthMethod, GrantType, IDENTITY_SCOPES, OFFLINE_ACCESS};
 use serde::Serialize;
 
 use crate::settings::Registration;
@@ -30,11 +32,31 @@ const PROVING_AUTH: [&str; 3] = [
     AuthMethod::PrivateKeyJwt.as_str(),
 ];
 
+/// What ID tokens may be signed with, what every client verifies first.
+const ID_TOKEN_ALGORITHMS: [Algorithm; 3] = [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa];
+/// Of ID tokens and of the userinfo endpoint.
+const CLAIMS: [&str; 13] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "auth_time",
+    "nonce",
+    "at_hash",
+    "amr",
+    "sid",
+    "name",
+    "email",
+    "email_verified",
+];
+
 #[derive(Serialize)]
 struct Metadata<'m> {
     issuer: &'m str,
     authorization_endpoint: String,
     token_endpoint: String,
+    userinfo_endpoint: String,
     jwks_uri: String,
     scopes_supported: Vec<&'m str>,
     response_types_supported: [&'static str; 1],
@@ -53,6 +75,15 @@ struct Metadata<'m> {
     code_challenge_methods_supported: [&'static str; 1],
     dpop_signing_alg_values_supported: [&'static str; 5],
     authorization_response_iss_parameter_supported: bool,
+    subject_types_supported: [&'static str; 1],
+    id_token_signing_alg_values_supported: [&'static str; 3],
+    claims_supported: [&'static str; 13],
+    prompt_values_supported: [&'static str; 3],
+    claims_parameter_supported: bool,
+    request_parameter_supported: bool,
+    request_uri_parameter_supported: bool,
+    backchannel_logout_supported: bool,
+    backchannel_logout_session_supported: bool,
 }
 
 /// The document.
@@ -62,13 +93,15 @@ pub async fn metadata(portal: web::Data<Portal>) -> HttpResponse {
     let is_open = portal.settings.registration != Registration::Off;
     let mut scopes: Vec<&str> =
         portal.catalogue.apis().iter().flat_map(|api| &api.scopes).map(|scope| scope.name.as_str()).collect();
-    scopes.push("offline_access");
+    scopes.extend(IDENTITY_SCOPES.iter().map(|(name, _)| *name));
+    scopes.push(OFFLINE_ACCESS);
     scopes.sort_unstable();
     scopes.dedup();
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(Metadata {
         issuer,
         authorization_endpoint: at("/oauth/authorize"),
         token_endpoint: at("/oauth/token"),
+        userinfo_endpoint: at("/oauth/userinfo"),
         jwks_uri: at("/.well-known/jwks.json"),
         scopes_supported: scopes,
         response_types_supported: ["code"],
@@ -86,5 +119,14 @@ pub async fn metadata(portal: web::Data<Portal>) -> HttpResponse {
         code_challenge_methods_supported: ["S256"],
         dpop_signing_alg_values_supported: PROOF_ALGORITHMS,
         authorization_response_iss_parameter_supported: true,
+        subject_types_supported: ["public"],
+        id_token_signing_alg_values_supported: ID_TOKEN_ALGORITHMS.map(Algorithm::as_str),
+        claims_supported: CLAIMS,
+        prompt_values_supported: ["none", "login", "consent"],
+        claims_parameter_supported: false,
+        request_parameter_supported: false,
+        request_uri_parameter_supported: false,
+        backchannel_logout_supported: true,
+        backchannel_logout_session_supported: true,
     })
 }

@@ -14,6 +14,7 @@ mod revoke;
 #[cfg(test)]
 mod tests;
 mod token;
+mod userinfo;
 
 pub(crate) use token::theft_mail;
 
@@ -33,6 +34,10 @@ pub fn configure(cfg: &mut ServiceConfig) {
                 .route(web::put().to(register::replace))
                 .route(web::delete().to(register::delete)),
         )
+        .service(
+            open("/oauth/userinfo").route(web::get().to(userinfo::get)).route(web::post().to(userinfo::post)),
+        )
         .service(open("/.well-known/jwks.json").route(web::get().to(jwks::jwks)))
+        .service(open("/.well-known/openid-configuration").route(web::get().to(metadata::metadata)))
         .service(open("/.well-known/oauth-authorization-server").route(web::get().to(metadata::metadata)));
 }

@@ -2,6 +2,7 @@
 
 mod assertions;
 mod registration;
+mod userinfo;
 
 use actix_web::http::Method;
 use actix_web::http::header::CONTENT_TYPE;

@@ -17,6 +17,7 @@ mod response;
 pub mod revoke;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod userinfo;
 
 pub use issue::{Ground, Issuance, Issued, Terms};
 pub use response::{Answer, TokenResponse};

@@ -1,0 +1,114 @@
+//! `/oauth/userinfo` (OpenID Connect Core §5.3): who signed in, for the app that holds an access token with `openid`.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, PRAGMA};
+use actix_web::{HttpRequest, HttpResponse, web};
+use keyway_core::facts::Facts;
+use keyway_core::oauth::{ErrorCode, OPENID};
+use keyway_core::secret::PlainSecret;
+
+use super::dpop;
+use super::error::EndpointError;
+use super::params::Params;
+use crate::extract::ClientAddress;
+use crate::flows::tokens::live::{self, why_inactive};
+use crate::flows::tokens::userinfo::userinfo as flow;
+use crate::state::Portal;
+
+/// How a token was sent.
+struct Presented {
+    token: PlainSecret,
+    /// With the scheme DPoP.
+    with_proof: bool,
+}
+
+/// GET: the token stands in the header.
+///
+/// # Errors
+/// RFC 6750 §3.1, RFC 9449 §7.1.
+pub async fn get(
+    portal: web::Data<Portal>,
+    request: HttpRequest,
+    ClientAddress(address): ClientAddress,
+) -> Result<HttpResponse, EndpointError> {
+    answer(&portal, &request, address, presented(&request, None)?).await
+}
+
+/// POST: the token stands in the header or in the body (RFC 6750 §2.2), never in both.
+///
+/// # Errors
+/// As [`get`].
+pub async fn post(
+    portal: web::Data<Portal>,
+    request: HttpRequest,
+    ClientAddress(address): ClientAddress,
+    body: Params,
+) -> Result<HttpResponse, EndpointError> {
+    answer(&portal, &request, address, presented(&request, body.get("access_token"))?).await
+}
+
+fn presented(request: &HttpRequest, in_body: Option<&str>) -> Result<Presented, EndpointError> {
+    let mut headers = request.headers().get_all(AUTHORIZATION);
+    let (header, another) = (headers.next(), headers.next());
+    match (header, in_body) {
+        (None, None) => Err(EndpointError::NoToken),
+        (None, Some(token)) => Ok(Presented { token: PlainSecret::new(token), with_proof: false }),
+        (Some(header), None) if another.is_none() => {
+            let text = header.to_str().map_err(|_| EndpointError::InvalidToken)?;
+            let (scheme, token) = text.split_once(' ').ok_or(EndpointError::NoToken)?;
+            let with_proof = scheme.eq_ignore_ascii_case("dpop");
+            if !with_proof && !scheme.eq_ignore_ascii_case("bearer") {
+                return Err(EndpointError::NoToken);
+            }
+            Ok(Presented { token: PlainSecret::new(token.trim()), with_proof })
+        }
+        (Some(_), _) => {
+            Err(EndpointError::oauth(ErrorCode::InvalidRequest, "the access token is sent more than once"))
+        }
+    }
+}
+
+async fn answer(
+    portal: &Portal,
+    request: &HttpRequest,
+    address: std::net::IpAddr,
+    presented: Presented,
+) -> Result<HttpResponse, EndpointError> {
+    let (issuance, shapes, token) =
+        (portal.issuance.clone(), Arc::clone(&portal.shapes), presented.token.clone());
+    let found = portal.store.read(move |conn| live::access_token(conn, &issuance, &shapes, &token)).await?;
+    let Some(facts) = found.filter(|facts| why_inactive(facts, portal.now()).is_none()) else {
+        portal.limits.unknown_client(address)?;
+        return Err(EndpointError::InvalidToken);
+    };
+    portal.limits.userinfo(facts.id)?;
+    check_binding(portal, request, &facts, &presented).await?;
+    if !facts.scopes.contains(OPENID) {
+        return Err(EndpointError::InsufficientScope(OPENID));
+    }
+    let told = portal.store.read(move |conn| flow(conn, &facts)).await?;
+    let told = told.ok_or(EndpointError::InvalidToken)?;
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((PRAGMA, "no-cache"))
+        .json(told))
+}
+
+/// A token that is bound to a key comes with the scheme DPoP and a proof of that key, any other as a bearer token (RFC
+/// 9449 §7).
+async fn check_binding(
+    portal: &Portal,
+    request: &HttpRequest,
+    facts: &Facts,
+    presented: &Presented,
+) -> Result<(), EndpointError> {
+    match (facts.bound_to, presented.with_proof) {
+        (None, false) => Ok(()),
+        (None, true) | (Some(_), false) => Err(EndpointError::InvalidToken),
+        (Some(key), true) => {
+            let proven = dpop::proven_key_for(portal, request, &presented.token).await?;
+            if proven == key { Ok(()) } else { Err(EndpointError::InvalidToken) }
+        }
+    }
+}
