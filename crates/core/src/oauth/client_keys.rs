@@ -108,6 +108,12 @@ impl ClientKeys {
         if keys.is_empty() { Err(InvalidClientKeys::NoneFits) } else { Ok(Self { keys }) }
     }
 
+    /// How many keys.
+    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
+    pub const fn len(&self) -> usize {
+        self.keys.len()
+    }
+
     /// The keys that may have signed with `algorithm`: those with this `kid` or none at all, or all of them if the
     /// signature names none.
     pub(super) fn candidates<'k>(

@@ -6,7 +6,7 @@ mod secrets;
 
 pub use builtin::{builtin_owner, ensure_builtin};
 pub use profile::{MAX_NAME_LEN, Profile, reaches_beyond_reading};
-pub use secrets::{MAX_SECRETS, add_secret, revoke_secret};
+pub use secrets::{MAX_OVERLAP, MAX_SECRETS, add_secret, revoke_secret};
 
 use keyway_core::audience::{Audience, Catalogue};
 use keyway_core::change::{EntityKind, NewChange};
@@ -150,7 +150,7 @@ pub fn register(
         Deed::new(Some(client.owner), "app.registered", "client", client.id).after(state(&client)),
     )?;
     let secret = match client.auth_method.has_secret() {
-        true => Some(secrets::insert(tx, act, brand, &client)?),
+        true => Some(secrets::insert(tx, act, brand, &client)?.1),
         false => None,
     };
     Ok((client, secret))

@@ -144,7 +144,7 @@ pub fn replace(
     let act = as_client(act, &before);
     let client = flow::edit(tx, &act, &issuance.catalogue, before.owner, id, profile)?;
     let secret = match client.auth_method.has_secret() && secrets.is_empty() {
-        true => Some(flow::add_secret(tx, &act, &issuance.brand, before.owner, id)?),
+        true => Some(flow::add_secret(tx, &act, &issuance.brand, before.owner, id, None)?),
         false => None,
     };
     let next = credential::generate(&issuance.brand, Kind::RegistrationAccess, &*act.random);

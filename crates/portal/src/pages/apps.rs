@@ -3,6 +3,7 @@
 mod detail;
 mod form;
 mod secrets;
+mod typed;
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};

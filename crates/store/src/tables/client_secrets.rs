@@ -114,6 +114,25 @@ pub fn revoke(
     Ok(rows == 1)
 }
 
+/// Lets the secrets of a client other than `kept` end at `at`, those that would not end sooner.
+///
+/// # Errors
+/// When the database cannot answer.
+pub fn end_others(
+    conn: &mut Conn,
+    client: ClientId,
+    kept: ClientSecretId,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let later = client_secrets::expires_at.is_null().or(client_secrets::expires_at.gt(at.as_micros()));
+    diesel::update(client_secrets::table)
+        .filter(client_secrets::client_id.eq(client.entity().to_string()))
+        .filter(client_secrets::id.ne(kept.to_string()).and(later))
+        .set(client_secrets::expires_at.eq(at.as_micros()))
+        .execute(conn)?;
+    Ok(())
+}
+
 /// Remembers that a secret was used.
 ///
 /// # Errors

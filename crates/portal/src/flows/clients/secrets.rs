@@ -1,5 +1,6 @@
 //! Client secrets: several at once, so that one can follow another without a gap.
 
+use keyway_core::Duration;
 use keyway_core::credential::{self, Brand, Kind};
 use keyway_core::ids::{ClientId, ClientSecretId, OwnerId};
 use keyway_core::oauth::Client;
@@ -15,7 +16,11 @@ use crate::flows::{Act, Deed};
 /// The most secrets of a client that hold at once.
 pub const MAX_SECRETS: usize = 5;
 
-/// Gives a client of `owner` one more secret; those before keep working until they are revoked.
+/// How long secrets may keep working beside the one that follows them.
+pub const MAX_OVERLAP: Duration = Duration::days(30);
+
+/// Gives a client of `owner` one more secret. Those before keep working for `overlap`, at most [`MAX_OVERLAP`];
+/// without one, until they are revoked.
 ///
 /// # Errors
 /// [`ClientError::NotFound`], [`ClientError::TooManySecrets`], or that the client has no use for one.
@@ -25,6 +30,7 @@ pub fn add_secret(
     brand: &Brand,
     owner: OwnerId,
     id: ClientId,
+    overlap: Option<Duration>,
 ) -> Result<PlainSecret, ClientError> {
     let client = find_own(tx, owner, id)?;
     if !client.auth_method.has_secret() {
@@ -34,7 +40,14 @@ pub fn add_secret(
     if client_secrets::list(tx.conn(), id, act.now)?.len() >= MAX_SECRETS {
         return Err(ClientError::TooManySecrets);
     }
-    Ok(insert(tx, act, brand, &client)?)
+    let (secret, plain) = insert(tx, act, brand, &client)?;
+    if let Some(overlap) = overlap {
+        let end = act.now + overlap.min(MAX_OVERLAP);
+        client_secrets::end_others(tx.conn(), id, secret, end)?;
+        let deed = Deed::new(Some(owner), "app.secrets_ending", "client", id);
+        act.audit(tx, deed.after(json!({ "kept": secret, "others_end_at": end.to_rfc3339() })))?;
+    }
+    Ok(plain)
 }
 
 /// Revokes one secret of a client of `owner`. Tokens that were issued stay: what they rest on is the client.
@@ -62,7 +75,7 @@ pub(super) fn insert(
     act: &Act,
     brand: &Brand,
     client: &Client,
-) -> Result<PlainSecret, StoreError> {
+) -> Result<(ClientSecretId, PlainSecret), StoreError> {
     let plain = credential::generate(brand, Kind::ClientSecret, &*act.random);
     let secret = ClientSecret {
         id: ClientSecretId::new(act.now, &*act.random),
@@ -76,5 +89,5 @@ pub(super) fn insert(
     client_secrets::insert(tx.conn(), &secret)?;
     let deed = Deed::new(Some(client.owner), "app.secret_added", "client", client.id);
     act.audit(tx, deed.after(json!({ "secret": secret.id, "last4": secret.last4 })))?;
-    Ok(plain)
+    Ok((secret.id, plain))
 }

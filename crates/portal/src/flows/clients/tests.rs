@@ -5,7 +5,7 @@ use keyway_core::clock::ManualClock;
 use keyway_core::oauth::{AuthMethod, GrantType};
 use keyway_core::random::SeededRandom;
 use keyway_core::scope::ScopeSet;
-use keyway_core::{Clock as _, Timestamp};
+use keyway_core::{Clock as _, Duration, Timestamp};
 use keyway_store::Store;
 use keyway_store::tables::audit::Actor;
 use keyway_store::tables::client_secrets;
@@ -90,17 +90,50 @@ async fn a_confidential_app_gets_a_secret_and_more_up_to_five() {
         let mut digests = vec![secret.unwrap().digest()];
         for _ in 1..MAX_SECRETS {
             let act = world.act.clone();
-            let add = move |tx: &mut Tx<'_>| add_secret(tx, &act, &Brand::default(), client.owner, client.id);
+            let add =
+                move |tx: &mut Tx<'_>| add_secret(tx, &act, &Brand::default(), client.owner, client.id, None);
             digests.push(world.store.write(add).await.unwrap().digest());
         }
         let act = world.act.clone();
         let one_more =
-            move |tx: &mut Tx<'_>| add_secret(tx, &act, &Brand::default(), client.owner, client.id);
+            move |tx: &mut Tx<'_>| add_secret(tx, &act, &Brand::default(), client.owner, client.id, None);
         assert!(matches!(world.store.write(one_more).await, Err(ClientError::TooManySecrets)));
         let now = world.clock.now();
         let kept = world.store.read(move |conn| client_secrets::list(conn, client.id, now)).await.unwrap();
         assert!(kept.iter().all(|secret| digests.contains(&secret.digest)));
         assert_eq!(kept.len(), MAX_SECRETS);
+    }
+}
+
+#[tokio::test]
+async fn the_secrets_before_end_after_the_overlap_and_never_later_than_they_would() {
+    for backend in Backend::ALL {
+        let world = World::new(backend).await;
+        let (client, _) = world.register(app()).await.unwrap();
+        let add = |overlap: Duration| {
+            let act = world.act.clone();
+            let (owner, id) = (client.owner, client.id);
+            world.store.write(move |tx| add_secret(tx, &act, &Brand::default(), owner, id, Some(overlap)))
+        };
+        add(Duration::hours(1)).await.unwrap();
+        add(Duration::days(7)).await.unwrap();
+        let now = world.clock.now();
+        let ends = |at| world.store.read(move |conn| client_secrets::list(conn, client.id, at));
+        // Made in one moment, they are in no order.
+        let ends_of = |secrets: Vec<client_secrets::ClientSecret>| -> Vec<_> {
+            let mut ends: Vec<_> =
+                secrets.iter().map(|secret| secret.expires_at.map(|end| end.since(now))).collect();
+            ends.sort_unstable();
+            ends
+        };
+        let all: Result<_, StoreError> = ends(now).await;
+        let expected = [None, Some(Duration::hours(1)), Some(Duration::days(7))];
+        assert_eq!(ends_of(all.unwrap()), expected, "{backend:?}");
+        let left: Result<_, StoreError> = ends(now + Duration::days(7)).await;
+        assert_eq!(ends_of(left.unwrap()), [None], "{backend:?}");
+        add(Duration::days(300)).await.unwrap();
+        let capped: Result<_, StoreError> = ends(now + MAX_OVERLAP).await;
+        assert_eq!(capped.unwrap().len(), 1, "{backend:?}");
     }
 }
 

@@ -5,7 +5,7 @@ use keyway_core::audience::Grantable;
 use keyway_core::ids::ClientId;
 use keyway_core::oauth::{
     ASSERTION_ALGORITHMS, AuthMethod, Client, ClientKeys, ClientKind, ErrorCode, GrantType, OauthError,
-    RedirectUri,
+    RedirectUri, is_about_user,
 };
 use keyway_core::scope::ScopeSet;
 use keyway_core::secret::PlainSecret;
@@ -162,8 +162,9 @@ impl Requested {
             .ok_or_else(|| invalid("grant_types can be authorization_code, with or without refresh_token"))
     }
 
-    /// What anybody may grant of what was asked, or all of it: never a scope of the management API. RFC 7591 §3.2.1
-    /// lets a server register less than was asked, and the answer says what.
+    /// What anybody may grant of what was asked, or all of that: never a scope of the management API. What is about
+    /// the user may always be asked for. RFC 7591 §3.2.1 lets a server register less than was asked, and the answer
+    /// says what.
     fn scopes(&self, issuance: &Issuance) -> Result<ScopeSet, OauthError> {
         let management = format!("{}/api/v1", issuance.issuer);
         let apis = issuance.catalogue.apis().iter().filter(|api| api.audience.as_str() != management);
@@ -172,7 +173,9 @@ impl Requested {
         let scopes = match self.scope.as_deref().filter(|text| !text.is_empty()) {
             None => open,
             Some(text) => {
-                text.parse::<ScopeSet>().map_err(|e| invalid(format!("scope: {e}")))?.intersection(&open)
+                let asked: ScopeSet = text.parse().map_err(|error| invalid(format!("scope: {error}")))?;
+                let fine = |name: &str| open.contains(name) || is_about_user(name);
+                asked.iter().filter(|scope| fine(scope.as_str())).cloned().collect()
             }
         };
         if scopes.is_empty() { Err(invalid("none of these scopes can be had")) } else { Ok(scopes) }

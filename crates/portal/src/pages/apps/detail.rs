@@ -4,11 +4,12 @@ use actix_web::HttpResponse;
 use actix_web::web;
 use keyway_core::Timestamp;
 use keyway_core::ids::ClientId;
-use keyway_core::oauth::{AuthMethod, Client, GrantType, RedirectUri};
+use keyway_core::oauth::{Client, ClientKeys, ClientOrigin, GrantType, RedirectUri};
 use keyway_store::StoreError;
 use keyway_store::tables::{client_secrets, family_counts, grants};
 use serde::{Deserialize, Serialize};
 
+use super::secrets::{OverlapChoice, overlaps};
 use super::{own_client, status};
 use crate::error::{FieldErrors, PageError};
 use crate::extract::{CsrfForm, Fresh, SignedIn};
@@ -28,6 +29,16 @@ struct AppView<'c> {
     grants: Vec<&'static str>,
     scopes: Vec<&'c str>,
     token_format: &'static str,
+    website: Option<&'c str>,
+    auth_method: &'static str,
+    has_secrets: bool,
+    keys: usize,
+    id_token_algorithm: &'static str,
+    dpop_bound: bool,
+    post_logout_redirect_uris: &'c [RedirectUri],
+    backchannel_logout_uri: Option<&'c str>,
+    registered_itself: bool,
+    last_used_at: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -36,6 +47,7 @@ struct SecretView {
     display: String,
     created_at: Timestamp,
     last_used_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
     status: &'static str,
 }
 
@@ -50,6 +62,7 @@ struct DetailContext<'c> {
     app: AppView<'c>,
     secrets: Vec<SecretView>,
     can_add_secret: bool,
+    overlaps: Vec<OverlapChoice>,
     once: String,
     users: u64,
     tokens: u64,
@@ -73,8 +86,7 @@ pub(super) async fn show(
         })
         .await;
     let (secrets, users, tokens) = counted?;
-    let has_secrets =
-        matches!(client.auth_method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost);
+    let has_secrets = client.auth_method.has_secret();
     let brand = &portal.shapes.brand;
     let context = DetailContext {
         app: AppView {
@@ -87,8 +99,19 @@ pub(super) async fn show(
             grants: client.grant_types.iter().map(|grant| grant.as_str()).collect(),
             scopes: client.scopes.iter().map(keyway_core::scope::Scope::as_str).collect(),
             token_format: client.token_format.as_str(),
+            website: client.website.as_deref(),
+            auth_method: client.auth_method.as_str(),
+            has_secrets,
+            keys: client.jwks.as_ref().map_or(0, ClientKeys::len),
+            id_token_algorithm: client.id_token_algorithm.as_str(),
+            dpop_bound: client.dpop_bound,
+            post_logout_redirect_uris: &client.post_logout_redirect_uris,
+            backchannel_logout_uri: client.backchannel_logout_uri.as_deref(),
+            registered_itself: client.origin == ClientOrigin::Dynamic,
+            last_used_at: client.last_used_at,
         },
         can_add_secret: has_secrets && secrets.len() < MAX_SECRETS,
+        overlaps: overlaps(),
         once: crate::flows::shown::Submission::new(&*portal.random).field().to_owned(),
         secrets: secrets
             .into_iter()
@@ -97,7 +120,8 @@ pub(super) async fn show(
                 display: format!("{brand}_cs_…{}", secret.last4),
                 created_at: secret.created_at,
                 last_used_at: secret.last_used_at,
-                status: "active",
+                expires_at: secret.expires_at,
+                status: if secret.expires_at.is_some() { "grace" } else { "active" },
             })
             .collect(),
         users,

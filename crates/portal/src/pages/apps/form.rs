@@ -2,39 +2,22 @@
 
 use actix_web::HttpResponse;
 use actix_web::web;
-use keyway_core::oauth::{AuthMethod, Client, ClientKind, GrantType, RedirectUri, TokenFormat};
+use keyway_core::jwt::Algorithm;
+use keyway_core::oauth::{AuthMethod, Client, GrantType};
 use keyway_core::scope::ScopeSet;
 use keyway_store::Tx;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::typed::{AppForm, field_errors};
 use super::{own_client, refusal};
 use crate::error::{FieldErrors, PageError};
 use crate::extract::{CsrfForm, Fresh, SignedIn};
-use crate::flows::clients::{self, ClientError, NewClient, Profile, reaches_beyond_reading};
+use crate::flows::clients::{self, ClientError, NewClient, reaches_beyond_reading};
 use crate::flows::shown::{self, Destination, Submission};
 use crate::pages::resources::{ResourceView, resources};
 use crate::pages::shown_cookie;
 use crate::render::FlashKind;
 use crate::state::{Portal, see_other};
-
-/// What may be typed; checked before anything is made of it.
-#[derive(Clone, Default, Deserialize)]
-pub(super) struct AppForm {
-    #[serde(default)]
-    once: String,
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    redirect_uris: String,
-    #[serde(default)]
-    grant: String,
-    #[serde(default)]
-    scope: String,
-    #[serde(default)]
-    token_format: String,
-}
 
 #[derive(Serialize)]
 struct FormContext<'c> {
@@ -45,15 +28,24 @@ struct FormContext<'c> {
     errors: FieldErrors,
     form: FormView<'c>,
     grants: Vec<GrantChoice>,
+    auth_methods: Vec<Choice>,
+    id_token_algorithms: Vec<Choice>,
     resources: Vec<ResourceView<'c>>,
 }
 
 #[derive(Serialize)]
 struct FormView<'c> {
     name: &'c str,
+    website: &'c str,
     kind: &'c str,
+    auth_method: &'c str,
+    jwks: &'c str,
     redirect_uris: &'c str,
+    post_logout_redirect_uris: &'c str,
+    backchannel_logout_uri: &'c str,
     token_format: &'c str,
+    id_token_algorithm: &'c str,
+    dpop_bound: bool,
 }
 
 #[derive(Serialize)]
@@ -64,23 +56,38 @@ struct GrantChoice {
     checked: bool,
 }
 
-const GRANTS: [(GrantType, &str, &str); 3] = [
+#[derive(Serialize)]
+struct Choice {
+    value: &'static str,
+    label: &'static str,
+}
+
+const GRANTS: &[(GrantType, &str, &str)] = &[
     (GrantType::AuthorizationCode, "Authorization code", "A user signs in and consents (with PKCE)."),
     (GrantType::RefreshToken, "Refresh token", "Goes on without asking the user again."),
     (GrantType::ClientCredentials, "Client credentials", "The app acts for itself. Confidential apps only."),
+    (GrantType::TokenExchange, "Token exchange", "Trades its own tokens for ones that may do less."),
+];
+
+/// How a confidential app proves itself.
+const AUTH_METHODS: [(AuthMethod, &str); 3] = [
+    (AuthMethod::ClientSecretBasic, "Secret, in the Authorization header (client_secret_basic)"),
+    (AuthMethod::ClientSecretPost, "Secret, in the body (client_secret_post)"),
+    (AuthMethod::PrivateKeyJwt, "Its own key (private_key_jwt)"),
+];
+
+/// What its ID tokens are signed with.
+const ID_TOKEN_ALGORITHMS: [(Algorithm, &str); 3] = [
+    (Algorithm::Rs256, "RS256: every client library verifies it"),
+    (Algorithm::Es256, "ES256"),
+    (Algorithm::EdDsa, "EdDSA"),
 ];
 
 pub(super) async fn new(portal: web::Data<Portal>, me: SignedIn) -> Result<HttpResponse, PageError> {
     if refusal(&portal, &me).is_some() {
         return Ok(see_other("/apps"));
     }
-    let form = AppForm {
-        kind: ClientKind::Confidential.as_str().to_owned(),
-        grant: "authorization_code refresh_token".to_owned(),
-        token_format: TokenFormat::Opaque.as_str().to_owned(),
-        once: Submission::new(&*portal.random).field().to_owned(),
-        ..AppForm::default()
-    };
+    let form = AppForm::empty(Submission::new(&*portal.random).field().to_owned());
     page(&portal, &me, None, &form, FieldErrors::default())
 }
 
@@ -90,15 +97,7 @@ pub(super) async fn edit(
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let client = own_client(&portal, me.owner, &id).await?;
-    let uris: Vec<&str> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
-    let form = AppForm {
-        name: client.name.clone(),
-        redirect_uris: uris.join("\n"),
-        scope: client.scopes.to_string(),
-        token_format: client.token_format.as_str().to_owned(),
-        ..AppForm::default()
-    };
-    page(&portal, &me, Some(&client), &form, FieldErrors::default())
+    page(&portal, &me, Some(&client), &AppForm::of(&client), FieldErrors::default())
 }
 
 fn page(
@@ -109,10 +108,7 @@ fn page(
     errors: FieldErrors,
 ) -> Result<HttpResponse, PageError> {
     let at = client.map(|client| format!("/apps/{}", client.id));
-    let chosen = |grant: GrantType| match client {
-        Some(client) => client.may_use(grant),
-        None => form.grant.split(' ').any(|name| name == grant.as_str()),
-    };
+    let chosen = |grant: GrantType| form.grant.split(' ').any(|name| name == grant.as_str());
     let checked: ScopeSet = form.scope.parse().unwrap_or_default();
     let again = !errors.is_empty();
     let context = FormContext {
@@ -123,13 +119,19 @@ fn page(
         errors,
         form: FormView {
             name: &form.name,
-            kind: &form.kind,
+            website: &form.website,
+            kind: client.map_or(form.kind.as_str(), |client| client.kind.as_str()),
+            auth_method: &form.auth_method,
+            jwks: &form.jwks,
             redirect_uris: &form.redirect_uris,
+            post_logout_redirect_uris: &form.post_logout_redirect_uris,
+            backchannel_logout_uri: &form.backchannel_logout_uri,
             token_format: &form.token_format,
+            id_token_algorithm: &form.id_token_algorithm,
+            dpop_bound: !form.dpop_bound.is_empty(),
         },
         grants: GRANTS
             .iter()
-            .filter(|(grant, ..)| client.is_none() || chosen(*grant))
             .map(|(grant, label, hint)| GrantChoice {
                 value: grant.as_str(),
                 label,
@@ -137,41 +139,18 @@ fn page(
                 checked: chosen(*grant),
             })
             .collect(),
+        auth_methods: AUTH_METHODS
+            .iter()
+            .map(|(method, label)| Choice { value: method.as_str(), label })
+            .collect(),
+        id_token_algorithms: ID_TOKEN_ALGORITHMS
+            .iter()
+            .map(|(algorithm, label)| Choice { value: algorithm.as_str(), label })
+            .collect(),
         resources: resources(portal.catalogue.apis(), &checked),
     };
     let template = "pages/apps/form.html";
     if again { portal.form_again(me, template, context) } else { portal.page(me, template, context) }
-}
-
-/// What was typed, understood.
-struct Typed {
-    name: String,
-    redirect_uris: Vec<RedirectUri>,
-    scopes: ScopeSet,
-    token_format: TokenFormat,
-}
-
-fn understand(form: &AppForm) -> Result<Typed, FieldErrors> {
-    let mut errors = FieldErrors::default();
-    let mut redirect_uris = Vec::new();
-    for line in form.redirect_uris.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        match line.parse() {
-            Ok(uri) => redirect_uris.push(uri),
-            Err(error) => {
-                let shown: String = line.chars().take(80).collect();
-                errors.add("redirect_uris", format!("{shown}: {error}"));
-            }
-        }
-    }
-    let scopes = form.scope.parse().unwrap_or_else(|error| {
-        errors.add("scope", format!("{error}"));
-        ScopeSet::empty()
-    });
-    let token_format = form.token_format.parse().unwrap_or_else(|_| {
-        errors.add("token_format", "Choose what access tokens look like.");
-        TokenFormat::Opaque
-    });
-    errors.or(Typed { name: form.name.clone(), redirect_uris, scopes, token_format })
 }
 
 pub(super) async fn register(
@@ -226,38 +205,9 @@ pub(super) async fn register(
 }
 
 fn new_client(me: &SignedIn, form: &AppForm) -> Result<NewClient, FieldErrors> {
-    let typed = understand(form)?;
-    let mut errors = FieldErrors::default();
-    let kind = match form.kind.parse() {
-        Ok(kind @ (ClientKind::Public | ClientKind::Confidential)) => kind,
-        Ok(ClientKind::ResourceServer) | Err(_) => {
-            errors.add("kind", "Choose the type of the app.");
-            ClientKind::Public
-        }
-    };
-    let named = form.grant.split(' ').filter(|name| !name.is_empty());
-    let grant_types = named.map(str::parse).collect::<Result<Vec<GrantType>, _>>().unwrap_or_else(|_| {
-        errors.add("grant", "Choose from the ways that are listed.");
-        Vec::new()
-    });
-    errors.or(NewClient {
-        owner: me.owner,
-        kind,
-        audience: None,
-        registration: None,
-        profile: Profile {
-            name: typed.name,
-            auth_method: match kind {
-                ClientKind::Public => AuthMethod::None,
-                ClientKind::Confidential | ClientKind::ResourceServer => AuthMethod::ClientSecretBasic,
-            },
-            redirect_uris: typed.redirect_uris,
-            grant_types,
-            scopes: typed.scopes,
-            token_format: typed.token_format,
-            ..Profile::default()
-        },
-    })
+    let kind = form.kind()?;
+    let profile = form.understand(kind, None)?;
+    Ok(NewClient { owner: me.owner, kind, audience: None, registration: None, profile })
 }
 
 pub(super) async fn save(
@@ -268,10 +218,8 @@ pub(super) async fn save(
 ) -> Result<HttpResponse, PageError> {
     let client = own_client(&portal, me.owner, &id).await?;
     let form = form.0;
-    let change = match understand(&form) {
-        Ok(Typed { name, redirect_uris, scopes, token_format }) => {
-            Profile { name, redirect_uris, scopes, token_format, ..Profile::of(&client) }
-        }
+    let change = match form.understand(client.kind, Some(&client)) {
+        Ok(change) => change,
         Err(errors) => return page(&portal, &me, Some(&client), &form, errors),
     };
     let (act, catalogue, owner, id) = (me.act(&portal), portal.catalogue.clone(), me.owner, client.id);
@@ -280,25 +228,4 @@ pub(super) async fn save(
         Ok(_) => portal.redirect_with_flash(&me, &format!("/apps/{id}"), FlashKind::Ok, "Changes saved."),
         Err(error) => page(&portal, &me, Some(&client), &form, field_errors(error)?),
     }
-}
-
-/// What the person can mend, beside the field where they can; the rest is a page of its own.
-fn field_errors(error: ClientError) -> Result<FieldErrors, PageError> {
-    let text = error.to_string();
-    let field = match error {
-        ClientError::Name => "name",
-        ClientError::RedirectUris | ClientError::NeedlessRedirectUris => "redirect_uris",
-        ClientError::NoScopes | ClientError::UnknownScope(_) => "scope",
-        ClientError::Mismatch(_) => "grant",
-        ClientError::PostLogoutRedirectUris => "post_logout_redirect_uris",
-        ClientError::BackchannelLogoutUri => "backchannel_logout_uri",
-        ClientError::Website => "website",
-        ClientError::NoKeys => "jwks",
-        ClientError::TooMany | ClientError::TooManySecrets | ClientError::UnknownAudience(_) => "form",
-        ClientError::NotFound => return Err(PageError::NotFound),
-        ClientError::Store(error) => return Err(error.into()),
-    };
-    let mut letters = text.chars();
-    let sentence = letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>());
-    Ok(FieldErrors::of(field, sentence.unwrap_or_default() + "."))
 }

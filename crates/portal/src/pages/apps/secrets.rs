@@ -2,6 +2,7 @@
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
+use keyway_core::Duration;
 use keyway_core::ids::{ClientId, ClientSecretId};
 use keyway_core::oauth::{Client, GrantType};
 use keyway_store::Tx;
@@ -11,7 +12,7 @@ use super::detail::done;
 use super::own_client;
 use crate::error::{FieldErrors, PageError};
 use crate::extract::{CsrfForm, Fresh, SignedIn};
-use crate::flows::clients::{self, ClientError};
+use crate::flows::clients::{self, ClientError, MAX_OVERLAP};
 use crate::flows::shown::{self, Destination, Shown, Submission};
 use crate::pages::confirm::{Confirm, NoFields};
 use crate::pages::shown_cookie;
@@ -22,6 +23,30 @@ use crate::state::{Portal, see_other};
 pub(super) struct AddForm {
     #[serde(default)]
     once: String,
+    #[serde(default)]
+    overlap: String,
+}
+
+/// How long the secrets before may go on: value, label, span.
+const OVERLAPS: [(&str, &str, Option<Duration>); 6] = [
+    ("", "until I revoke them", None),
+    ("0", "now", Some(Duration::ZERO)),
+    ("1h", "in 1 hour", Some(Duration::hours(1))),
+    ("24h", "in 24 hours", Some(Duration::hours(24))),
+    ("7d", "in 7 days", Some(Duration::days(7))),
+    ("30d", "in 30 days", Some(MAX_OVERLAP)),
+];
+
+/// For the form that adds a secret.
+#[derive(Serialize)]
+pub(super) struct OverlapChoice {
+    value: &'static str,
+    label: &'static str,
+}
+
+/// All choices, the first as it is.
+pub(super) fn overlaps() -> Vec<OverlapChoice> {
+    OVERLAPS.iter().map(|(value, label, _)| OverlapChoice { value, label }).collect()
 }
 
 pub(super) async fn add(
@@ -32,6 +57,10 @@ pub(super) async fn add(
 ) -> Result<HttpResponse, PageError> {
     let client = own_client(&portal, me.owner, &id).await?;
     let Some(submission) = Submission::parse(&form.0.once) else { return Err(PageError::StaleForm) };
+    let chosen = OVERLAPS.iter().find(|(value, ..)| *value == form.0.overlap);
+    let Some((_, _, overlap)) = chosen else {
+        return Err(PageError::BadRequest("Choose when the secrets before end."));
+    };
     let (act, brand) = (me.act(&portal), portal.shapes.brand.clone());
     let to = Destination { owner: me.owner, session: me.session_id, target: client.id.entity() };
     let id = client.id;
@@ -39,7 +68,7 @@ pub(super) async fn add(
         if let Some((_, key)) = shown::sent_before(tx, to.owner, to.session, &submission)? {
             return Ok(key);
         }
-        let secret = clients::add_secret(tx, &act, &brand, to.owner, id)?;
+        let secret = clients::add_secret(tx, &act, &brand, to.owner, id, *overlap)?;
         Ok::<_, ClientError>(shown::put(tx, act.now, &*act.random, &submission, to, &secret)?)
     };
     match portal.store.write(write).await {
