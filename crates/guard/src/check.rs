@@ -189,6 +189,8 @@ impl Inner {
             source: &*self.source,
             freshness: &self.freshness,
             settings: &self.settings,
+            breaker: &self.breaker,
+            clock: &*self.clock,
             keys: self.follower.keys(),
             current,
         };
@@ -201,9 +203,9 @@ impl Inner {
                 self.cache.remember(digest, Nothing::Unknown, self.clock.monotonic());
                 return Err(refuse(Nothing::Unknown));
             }
-            Err(NotLearnt::Failed) => {
+            Err(NotLearnt::Failed(retry_after)) => {
                 self.cache.remember(digest, Nothing::Failed, self.clock.monotonic());
-                return Err(refuse(Nothing::Failed));
+                return Err(Refusal::CannotTell { retry_after });
             }
         };
         #[cfg(all(test, feature = "shuttle"))]

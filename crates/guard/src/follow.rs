@@ -3,21 +3,25 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use keyway_core::Random;
 use keyway_core::change::{EntityKind, FeedPage, Position};
 use keyway_core::clock::{Clock, Duration, Monotonic};
 use keyway_core::jwt::VerificationKeys;
 use keyway_core::source::{CredentialSource, Pending, SourceError};
 use tokio::sync::{Mutex, watch};
 
+use crate::breaker::{Breaker, Patience};
 use crate::freshness::{Freshness, StartOver};
-use crate::sync::{AtomicU64, Ordering, in_time};
+use crate::sync::in_time;
 
 /// How long one question to the feed waits for a change.
 const WAIT: Duration = Duration::millis(250);
 /// How long a failure to catch up is shared with those who come after.
-const SHARED_FAILURE: Duration = Duration::millis(250);
+const CATCHING_UP: Patience =
+    Patience { failures: 1, first: Duration::millis(500), longest: Duration::seconds(2) };
 /// Between two tries while the source does not answer.
-const RETRY: std::time::Duration = std::time::Duration::from_millis(100);
+const FOLLOWING: Patience =
+    Patience { failures: 1, first: Duration::millis(100), longest: Duration::seconds(1) };
 
 /// Keeps a [`Freshness`] and the verification keys up to date.
 pub(crate) struct Follower {
@@ -29,8 +33,9 @@ pub(crate) struct Follower {
     max_staleness: Duration,
     /// One page is applied at a time.
     turn: Mutex<()>,
-    /// When catching up failed last: nanoseconds + 1; 0 is never.
-    failed_at: AtomicU64,
+    /// Whether calls may still try to catch up.
+    breaker: Breaker,
+    random: Arc<dyn Random>,
 }
 
 impl Follower {
@@ -40,6 +45,7 @@ impl Follower {
         freshness: Arc<Freshness>,
         deadline: Duration,
         max_staleness: Duration,
+        random: Arc<dyn Random>,
     ) -> Self {
         Self {
             source,
@@ -49,7 +55,8 @@ impl Follower {
             deadline,
             max_staleness,
             turn: Mutex::new(()),
-            failed_at: AtomicU64::new(0),
+            breaker: Breaker::new(CATCHING_UP, deadline, Arc::clone(&random)),
+            random,
         }
     }
 
@@ -67,21 +74,26 @@ impl Follower {
         if good(now) {
             return true;
         }
+        // Nor is anybody waited for who tries again after a failure.
+        if self.breaker.is_open(now) {
+            return false;
+        }
         let _turn = self.turn.lock().await;
         let now = self.clock.monotonic();
         if good(now) {
             return true;
         }
-        let failed_at = self.failed_at.load(Ordering::Acquire);
-        let shared = u64::try_from(SHARED_FAILURE.as_micros()).unwrap_or(0) * 1_000;
-        if failed_at != 0 && now.0.saturating_sub(failed_at - 1) < shared {
+        if self.breaker.admit(now).is_err() {
             return false;
         }
         match self.advance_to(wanted).await {
-            Ok(()) => good(self.clock.monotonic()),
+            Ok(()) => {
+                self.breaker.answered();
+                good(self.clock.monotonic())
+            }
             Err(error) => {
                 tracing::warn!(%error, "cannot catch up with the change feed");
-                self.failed_at.store(self.clock.monotonic().0.saturating_add(1), Ordering::Release);
+                self.breaker.failed(self.clock.monotonic());
                 false
             }
         }
@@ -89,22 +101,26 @@ impl Follower {
 
     /// Follows until told to stop.
     pub(crate) async fn run(&self, mut stop: watch::Receiver<bool>) {
-        let mut failing = false;
+        let mut failures = 0;
         while !*stop.borrow_and_update() {
             let step = tokio::select! {
                 step = self.step() => step,
                 _ = stop.changed() => return,
             };
             match step {
-                Ok(()) if failing => tracing::info!("following the change feed again"),
+                Ok(()) if failures > 0 => tracing::info!("following the change feed again"),
                 Ok(()) => {}
-                Err(ref error) if !failing => tracing::warn!(%error, "cannot follow the change feed"),
+                Err(ref error) if failures == 0 => tracing::warn!(%error, "cannot follow the change feed"),
                 Err(_) => {}
             }
-            failing = step.is_err();
-            if failing {
+            if step.is_ok() {
+                failures = 0;
+                self.breaker.answered();
+            } else {
+                failures += 1;
+                let pause = FOLLOWING.pause(failures, &*self.random);
                 tokio::select! {
-                    () = tokio::time::sleep(RETRY) => {}
+                    () = tokio::time::sleep(pause.to_std()) => {}
                     _ = stop.changed() => return,
                 }
             }

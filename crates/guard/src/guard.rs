@@ -12,6 +12,7 @@ use quick_cache::sync::Cache as Map;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::breaker::{Breaker, Patience};
 use crate::cache::Cache;
 use crate::check::Verdict;
 use crate::extract::RequestParts;
@@ -24,6 +25,9 @@ use crate::settings::Settings;
 
 /// How often records are written.
 const FLUSH: StdDuration = StdDuration::from_secs(1);
+/// When look-ups are given up for a while. One credential alone does not do that: its failure is shared for a second.
+const LOOK_UPS: Patience =
+    Patience { failures: 5, first: Duration::seconds(1), longest: Duration::seconds(8) };
 /// How many flushes lie between two clearings of what no longer matters.
 const TIDY_EVERY: u32 = 60;
 
@@ -42,6 +46,7 @@ pub(crate) struct Inner {
     pub(crate) cache: Cache,
     pub(crate) freshness: Arc<Freshness>,
     pub(crate) follower: Follower,
+    pub(crate) breaker: Breaker,
     pub(crate) budgets: Budgets,
     pub(crate) guesses: Map<IpAddr, Arc<Limiter>>,
     pub(crate) proofs: SpentProofs,
@@ -73,7 +78,9 @@ impl Guard {
             Arc::clone(&freshness),
             settings.look_up_deadline,
             settings.max_staleness,
+            Arc::clone(&random),
         );
+        let breaker = Breaker::new(LOOK_UPS, settings.look_up_deadline, Arc::clone(&random));
         let recorder = Recorder::new(&settings, sink, Arc::clone(&clock), Arc::clone(&random));
         let cache = Cache::new(settings.known, settings.unknown);
         let proofs = SpentProofs::new(settings.spent_proofs);
@@ -87,6 +94,7 @@ impl Guard {
             cache,
             freshness,
             follower,
+            breaker,
             proofs,
             recorder,
         };

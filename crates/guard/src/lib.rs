@@ -14,6 +14,7 @@
 //! | `proof` | proof of possession, and the proofs that were spent |
 //! | [`limit`] | peek at all limits, then spend |
 //! | [`check`] | the whole order of checks, to a [`Verdict`]; names no framework |
+//! | `breaker` | leaving alone what does not answer |
 //! | `recorder`, `usage` | counters and a bounded queue of records, written in batches |
 //! | `text` | short texts without the heap |
 //! | `sizes` | how full everything is |
@@ -29,6 +30,7 @@
 
 #[cfg(feature = "actix")]
 pub mod actix;
+mod breaker;
 mod cache;
 pub mod check;
 mod entry;

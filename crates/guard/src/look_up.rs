@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use keyway_core::Clock;
 use keyway_core::facts::{Facts, State};
 use keyway_core::ids::EntityId;
 use keyway_core::jwt::{self, JwtError, VerificationKeys};
@@ -9,6 +10,7 @@ use keyway_core::refusal::{Check, Refusal};
 use keyway_core::source::{CredentialSource, Pending, Presented, SourceError};
 use smallvec::SmallVec;
 
+use crate::breaker::Breaker;
 use crate::entry::{Issued, ended_by};
 use crate::extract::Form;
 use crate::freshness::{Ended, Freshness};
@@ -21,8 +23,8 @@ pub(crate) enum NotLearnt {
     Unknown,
     /// The credential itself says that it is none of ours. Cheap to find out again.
     Refused(Refusal),
-    /// The source did not say.
-    Failed,
+    /// The source did not say, and may after so many seconds.
+    Failed(u64),
 }
 
 /// Whom to ask.
@@ -30,6 +32,8 @@ pub(crate) struct LookUp<'a> {
     pub(crate) source: &'a dyn CredentialSource,
     pub(crate) freshness: &'a Freshness,
     pub(crate) settings: &'a Settings,
+    pub(crate) breaker: &'a Breaker,
+    pub(crate) clock: &'a dyn Clock,
     pub(crate) keys: Option<Arc<VerificationKeys>>,
     /// Whether the feed was seen lately.
     pub(crate) current: bool,
@@ -47,7 +51,7 @@ impl LookUp<'_> {
     }
 
     async fn jwt(&self, presented: Presented<'_>) -> Result<Facts, NotLearnt> {
-        let keys = self.keys.as_deref().ok_or(NotLearnt::Failed)?;
+        let keys = self.keys.as_deref().ok_or(NotLearnt::Failed(1))?;
         let Issued { mut facts, position } =
             verify(presented.plain, keys, &self.settings.issuer).map_err(NotLearnt::Refused)?;
         let known =
@@ -67,13 +71,21 @@ impl LookUp<'_> {
     }
 
     async fn in_time<T>(&self, answer: Pending<'_, T>) -> Result<T, NotLearnt> {
+        self.breaker.admit(self.clock.monotonic()).map_err(NotLearnt::Failed)?;
         let answer = in_time(self.settings.look_up_deadline.to_std(), answer)
             .await
             .unwrap_or_else(|| Err(SourceError::Unavailable("no answer in time".into())));
-        answer.map_err(|error| {
-            tracing::warn!(%error, "a credential could not be looked up");
-            NotLearnt::Failed
-        })
+        match answer {
+            Ok(answer) => {
+                self.breaker.answered();
+                Ok(answer)
+            }
+            Err(error) => {
+                self.breaker.failed(self.clock.monotonic());
+                tracing::warn!(%error, "a credential could not be looked up");
+                Err(NotLearnt::Failed(1))
+            }
+        }
     }
 }
 

@@ -9,6 +9,8 @@ mod http;
 #[cfg(not(feature = "shuttle"))]
 mod jwt;
 #[cfg(not(feature = "shuttle"))]
+mod outages;
+#[cfg(not(feature = "shuttle"))]
 mod proofs;
 #[cfg(not(feature = "shuttle"))]
 mod records;
@@ -55,6 +57,12 @@ pub(super) struct Source {
     pub(super) jwks: Mutex<Jwks>,
     pub(super) failing: AtomicBool,
     pub(super) feed_failing: AtomicBool,
+    /// The feed takes questions and answers none.
+    pub(super) feed_silent: AtomicBool,
+    /// When the feed was asked, while it failed or after.
+    pub(super) feed_asked: Mutex<Vec<tokio::time::Instant>>,
+    /// How often the verification keys were read.
+    pub(super) keys_read: AtomicUsize,
     /// Look-ups take so long, in milliseconds.
     pub(super) slow_ms: AtomicU64,
     /// A look-up that has read its answer waits here.
@@ -137,10 +145,17 @@ impl CredentialSource for Source {
         })
     }
     fn verification_keys(&self) -> Pending<'_, VerificationKeys> {
-        Box::pin(async move { Ok(VerificationKeys::from_jwks(&self.jwks.lock()).unwrap()) })
+        Box::pin(async move {
+            self.keys_read.fetch_add(1, Ordering::SeqCst);
+            Ok(VerificationKeys::from_jwks(&self.jwks.lock()).unwrap())
+        })
     }
     fn changes<'a>(&'a self, _: &'a Epoch, after: Position, wait: Duration) -> Pending<'a, FeedPage> {
         Box::pin(async move {
+            self.feed_asked.lock().push(tokio::time::Instant::now());
+            if self.feed_silent.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
             if self.at().head == after && wait > Duration::ZERO {
                 tokio::time::sleep(wait.to_std()).await;
             }
