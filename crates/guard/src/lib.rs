@@ -23,6 +23,8 @@
 //! | `forward_auth` | `/guard/check`, for a proxy in front of an API in any language (feature `actix`) |
 //! | `remote` | the credential source over HTTP (feature `remote`) |
 //!
+//! An API in another process than the portal: the example of `remote`.
+//!
 //! To add a check: [`keyway_core::refusal::Check`], then [`check`]. To protect an API in another framework: build
 //! [`RequestParts`], call [`Guard::check`] and [`Verdict::require`], answer, then [`Guard::record`].
 

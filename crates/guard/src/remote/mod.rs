@@ -1,21 +1,26 @@
 //! The credential source over HTTP, for an API that does not share the portal's database: introspection (RFC 7662)
 //! for keys and opaque tokens, the JWK set for JWTs, the change feed by long poll, records in batches. The API
 //! authenticates as a resource server, with HTTP Basic.
+#![cfg_attr(feature = "actix", doc = include_str!("example.md"))]
 
 mod feed;
 mod http;
 mod introspection;
 mod jwks;
 
+use std::sync::Arc;
+
 use keyway_core::change::{Epoch, FeedPage, FeedSnapshot, Position};
-use keyway_core::clock::Duration;
+use keyway_core::clock::{Duration, SystemClock};
 use keyway_core::facts::Facts;
 use keyway_core::ids::EntityId;
 use keyway_core::jwt::VerificationKeys;
+use keyway_core::random::OsRandom;
 use keyway_core::record::RecordBatch;
-use keyway_core::secret::PlainSecret;
+pub use keyway_core::secret::PlainSecret;
 use keyway_core::source::{CredentialSource, Pending, Presented, RecordSink};
 
+use crate::{Guard, Settings};
 use http::Portal;
 pub use http::UnusablePortal;
 
@@ -36,6 +41,13 @@ impl RemoteSource {
         client_secret: PlainSecret,
     ) -> Result<Self, UnusablePortal> {
         Ok(Self { portal: Portal::new(public_url, client_id, client_secret)? })
+    }
+
+    /// A guard that learns from the portal and reports to it, with the machine's clock and randomness.
+    pub fn guard(self, settings: Settings) -> Guard {
+        let source = Arc::new(self);
+        let sink: Arc<Self> = Arc::clone(&source);
+        Guard::new(settings, source, Some(sink), Arc::new(SystemClock::new()), Arc::new(OsRandom))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::freshness::{Freshness, Stamp};
 use crate::sync::Fault;
 
 /// How many schedules are tried, unless `KEYWAY_SOAK_SCHEDULES` says otherwise.
-const SCHEDULES: usize = 2_000;
+const SCHEDULES: usize = 1_000;
 
 /// The source, whose answers are old by the time they arrive: others run between the reading and the answer.
 struct Slow {
