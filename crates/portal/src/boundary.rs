@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::error::{ErrorText, PageError, text_of};
 use crate::headers::dress;
-pub use crate::headers::{content_security_policy, form_action_of};
+pub use crate::headers::{content_security_policy, form_action_of, form_action_to};
 use crate::render::Chrome;
 use crate::state::Portal;
 
@@ -127,6 +127,10 @@ fn causes(error: &Error) -> String {
     mask(&text).into_owned()
 }
 
+/// The endpoints of OAuth where people come with their browsers.
+const OAUTH_PAGES: [&str; 4] =
+    ["/oauth/authorize", "/oauth/consent", "/oauth/logout", "/oauth/logout/confirm"];
+
 /// How errors look at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Face {
@@ -158,7 +162,7 @@ impl Face {
         let under = |prefix: &str| path.starts_with(prefix);
         if under("/api/") || under("/guard/") {
             Self::Problem
-        } else if (under("/oauth/") && path != "/oauth/authorize") || under("/.well-known/") {
+        } else if (under("/oauth/") && !OAUTH_PAGES.contains(&path)) || under("/.well-known/") {
             Self::Oauth
         } else {
             Self::Page

@@ -54,7 +54,12 @@ pub fn content_security_policy(connect: &[&str], form_action: Option<&str>) -> S
 pub fn form_action_of(return_to: &str) -> Option<String> {
     let query = return_to.strip_prefix("/oauth/authorize?")?;
     let (_, uri) = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "redirect_uri")?;
-    let uri = url::Url::parse(&uri).ok()?;
+    form_action_to(&uri)
+}
+
+/// Where a form may end up that leads to an app's address: its origin or its private scheme.
+pub fn form_action_to(uri: &str) -> Option<String> {
+    let uri = url::Url::parse(uri).ok()?;
     match uri.scheme() {
         "http" | "https" => Some(uri.origin().ascii_serialization()),
         "javascript" | "data" | "blob" | "file" | "about" => None,

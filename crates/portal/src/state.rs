@@ -159,6 +159,14 @@ impl Portal {
 
 const FLASH: &str = "flash";
 
+/// An address with further parameters in its query.
+pub fn with_query(uri: &str, pairs: &[(&str, &str)]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(pairs);
+    let glue = if uri.contains('?') { '&' } else { '?' };
+    format!("{uri}{glue}{}", query.finish())
+}
+
 /// Sends the browser to another page, to be fetched with GET (303).
 pub fn see_other(to: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, to)).insert_header((CACHE_CONTROL, "no-store")).finish()

@@ -11,6 +11,7 @@ pub mod inputs;
 pub mod jwt;
 pub mod keys;
 pub mod links;
+pub mod logout;
 pub mod mail;
 pub mod registration;
 pub mod shown;

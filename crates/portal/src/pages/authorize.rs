@@ -16,7 +16,7 @@ use crate::error::PageError;
 use crate::extract::{CsrfForm, SignedIn, Visitor};
 use crate::flows::authorize::{self, AuthorizationRequest, Next, User};
 use crate::oauth::params::Params;
-use crate::state::{Portal, see_other};
+use crate::state::{Portal, see_other, with_query};
 
 /// `/oauth/authorize` and `/oauth/consent`.
 pub fn configure(cfg: &mut ServiceConfig) {
@@ -136,14 +136,10 @@ impl Asked {
 
     /// 303: whatever the browser sent here, it goes on with GET (RFC 9700 §4.12).
     fn answer(&self, portal: &Portal, with: &[(&str, &str)]) -> HttpResponse {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(with);
-        if let Some(state) = &self.state {
-            query.append_pair("state", state);
-        }
-        query.append_pair("iss", &portal.settings.public_url);
-        let glue = if self.redirect_uri.contains('?') { '&' } else { '?' };
-        see_other(&format!("{}{glue}{}", self.redirect_uri, query.finish()))
+        let mut pairs = with.to_vec();
+        pairs.extend(self.state.as_deref().map(|state| ("state", state)));
+        pairs.push(("iss", &portal.settings.public_url));
+        see_other(&with_query(&self.redirect_uri, &pairs))
     }
 }
 

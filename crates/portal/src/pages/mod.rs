@@ -12,6 +12,7 @@ mod forgot;
 mod fresh;
 pub mod keys;
 mod letters;
+mod logout;
 mod overview;
 mod password_check;
 mod reset;
@@ -41,6 +42,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .configure(tokens::configure);
     cfg.configure(sign_up::configure)
         .configure(sign_in::configure)
+        .configure(logout::configure)
         .configure(forgot::configure)
         .configure(reset::configure)
         .configure(verify::configure)

@@ -1,5 +1,7 @@
 //! `/sign-in` and `/sign-out`.
 
+use std::borrow::Cow;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::{self, ServiceConfig};
@@ -79,7 +81,8 @@ async fn show(
     if visitor.person.is_some() {
         return Ok(see_other(own_path(&query.return_to).unwrap_or("/")));
     }
-    let form = Form { return_to: query.into_inner().return_to, ..Form::default() };
+    let return_to = query.into_inner().return_to;
+    let form = Form { email: hinted_email(&return_to), return_to, ..Form::default() };
     page(&portal, &visitor, StatusCode::OK, &form, FieldErrors::default()).await
 }
 
@@ -171,11 +174,23 @@ pub fn welcome(
     Ok(answer)
 }
 
+/// A parameter of the authorization request that a sign-in leads to.
+fn asked<'r>(return_to: &'r str, name: &str) -> Option<Cow<'r, str>> {
+    let query = return_to.strip_prefix("/oauth/authorize?")?;
+    url::form_urlencoded::parse(query.as_bytes()).find(|(given, _)| given == name).map(|(_, value)| value)
+}
+
+/// The address that the app expects (`login_hint`, OpenID Connect Core §3.1.2.1), if it is one.
+fn hinted_email(return_to: &str) -> String {
+    let hint = asked(return_to, "login_hint").and_then(|hint| Email::parse(&hint).ok());
+    hint.map(|email| email.as_str().to_owned()).unwrap_or_default()
+}
+
 /// The name of the app whose authorisation a sign-in leads to.
 pub async fn app_of(portal: &Portal, return_to: &str) -> Result<Option<String>, PageError> {
-    let query = return_to.strip_prefix("/oauth/authorize?").unwrap_or_default();
-    let named = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "client_id");
-    let Some(Ok(id)) = named.map(|(_, id)| id.parse::<ClientId>()) else { return Ok(None) };
+    let Some(Ok(id)) = asked(return_to, "client_id").map(|id| id.parse::<ClientId>()) else {
+        return Ok(None);
+    };
     let client = portal.store.read(move |conn| -> Result<_, StoreError> { clients::find(conn, id) }).await?;
     Ok(client.map(|client| client.name))
 }
@@ -191,8 +206,33 @@ async fn sign_out(
     // Who is signed out already has what they asked for.
     let Some(person) = &visitor.person else { return Ok(see_other("/sign-in")) };
     form?;
-    let (act, owner, id) = (visitor.act(&portal), person.owner, visitor.session_id());
+    end_session(&portal, &visitor, person.owner).await?;
+    portal.redirect_with_flash(&visitor, "/sign-in", FlashKind::Ok, "You are signed out.")
+}
+
+/// Signs the visitor out, with all that ends with the session.
+pub async fn end_session(portal: &Portal, visitor: &Visitor, owner: OwnerId) -> Result<(), PageError> {
+    let (act, id) = (visitor.act(portal), visitor.session_id());
     portal.store.write(move |tx| accounts::sign_out(tx, &act, owner, id)).await?;
     session::sign_out(&visitor.session, portal.now(), &*portal.random)?;
-    portal.redirect_with_flash(&visitor, "/sign-in", FlashKind::Ok, "You are signed out.")
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_expected_address_comes_from_an_authorization_request_alone() {
+        let hinted = |path: &str, hint: &str| {
+            let query =
+                url::form_urlencoded::Serializer::new(String::new()).append_pair("login_hint", hint).finish();
+            hinted_email(&format!("{path}?client_id=x&{query}"))
+        };
+        assert_eq!(hinted("/oauth/authorize", "Ada@example.com"), "ada@example.com");
+        assert_eq!(hinted("/oauth/authorize", "+44 20 7946 0000"), "");
+        assert_eq!(hinted("/oauth/authorize", &format!("{}@example.com", "a".repeat(300))), "");
+        assert_eq!(hinted("/keys", "ada@example.com"), "");
+        assert_eq!(hinted_email(""), "");
+    }
 }

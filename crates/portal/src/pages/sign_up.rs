@@ -71,8 +71,13 @@ async fn page(
 
 /// Lets the form's answer lead on to the app that asked for the sign-in.
 pub fn allow_redirect(answer: &mut HttpResponse, return_to: &str) {
-    if let Some(place) = form_action_of(return_to)
-        && let Ok(policy) = content_security_policy(&[], Some(&place)).parse()
+    allow_form_action(answer, form_action_of(return_to).as_deref());
+}
+
+/// Lets the form's answer redirect to `place`, which browsers hold against the page that has the form.
+pub fn allow_form_action(answer: &mut HttpResponse, place: Option<&str>) {
+    if place.is_some()
+        && let Ok(policy) = content_security_policy(&[], place).parse()
     {
         answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     }

@@ -1,3 +1,5 @@
+mod told;
+
 use std::sync::Arc;
 
 use keyway_core::credential::{Brand, Shapes};
