@@ -17,8 +17,8 @@ use keyway_core::{Random, Timestamp};
 use crate::conn::{Conn, DatabaseUrl, Role};
 use crate::error::StoreError;
 use crate::schema::{
-    access_tokens, api_keys, authorization_codes, families, mail_links, refresh_tokens, sessions,
-    shown_secrets, signing_keys,
+    access_tokens, api_keys, authorization_codes, device_codes, families, mail_links, pushed_requests,
+    refresh_tokens, sessions, shown_secrets, signing_keys,
 };
 use crate::seal::{self, MasterKey};
 use crate::types::Table;
@@ -197,6 +197,8 @@ fn end_what_could_return(conn: &mut Conn, now: Timestamp, epoch: &Epoch) -> Resu
     diesel::delete(mail_links::table).execute(conn)?;
     diesel::delete(shown_secrets::table).execute(conn)?;
     diesel::delete(authorization_codes::table).execute(conn)?;
+    diesel::delete(device_codes::table).execute(conn)?;
+    diesel::delete(pushed_requests::table).execute(conn)?;
     diesel::delete(access_tokens::table).execute(conn)?;
     diesel::delete(refresh_tokens::table).execute(conn)?;
     let families = diesel::update(families::table.filter(families::ended_at.is_null()))

@@ -86,6 +86,7 @@ const SWEEPS: &[(&str, Sweep)] = &[
     ("shown_secrets", |conn, now, _| sweep_shown_secrets(conn, now)),
     ("spent_proofs", |conn, now, _| sweep_spent_proofs(conn, now)),
     ("authorization_codes", sweep_codes),
+    ("device_codes", sweep_device_codes),
     ("access_tokens", sweep_access_tokens),
     ("refresh_tokens", sweep_refresh_tokens),
     ("families", sweep_families),
@@ -197,6 +198,11 @@ fn sweep_spent_proofs(conn: &mut Conn, now: Timestamp) -> Result<usize, StoreErr
 fn sweep_codes(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usize, StoreError> {
     let over = authorization_codes::expires_at.le((now - keep.expired).as_micros());
     delete_batch!(conn, authorization_codes, digest: Vec<u8>, over)
+}
+
+fn sweep_device_codes(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usize, StoreError> {
+    let over = device_codes::expires_at.le((now - keep.expired).as_micros());
+    delete_batch!(conn, device_codes, digest: Vec<u8>, over)
 }
 
 fn sweep_access_tokens(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usize, StoreError> {

@@ -142,6 +142,7 @@ pub enum GrantType {
     RefreshToken,
     ClientCredentials,
     TokenExchange,
+    DeviceCode,
 }
 
 /// What an access token looks like.

@@ -122,6 +122,7 @@ fn grants(args: &ClientCreate) -> Vec<GrantType> {
         args::GrantType::RefreshToken => GrantType::RefreshToken,
         args::GrantType::ClientCredentials => GrantType::ClientCredentials,
         args::GrantType::TokenExchange => GrantType::TokenExchange,
+        args::GrantType::DeviceCode => GrantType::DeviceCode,
     });
     let named: Vec<GrantType> = named.collect();
     match (named.is_empty(), args.resource_server, args.redirect_uri.is_empty()) {

@@ -82,6 +82,8 @@ names! {
         ClientCredentials = "client_credentials",
         /// RFC 8693.
         TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange",
+        /// RFC 8628 §3.4.
+        DeviceCode = "urn:ietf:params:oauth:grant-type:device_code",
     }
 }
 

@@ -37,6 +37,18 @@ pub enum ErrorCode {
     LoginRequired,
     /// OpenID Connect Core §3.1.2.6: `prompt=none`, and there is no consent yet.
     ConsentRequired,
+    /// OpenID Connect Core §3.1.2.6: no request objects by value.
+    RequestNotSupported,
+    /// OpenID Connect Core §3.1.2.6: a `request_uri` that was not pushed to us.
+    RequestUriNotSupported,
+    /// OpenID Connect Core §3.1.2.6: no registration within a request.
+    RegistrationNotSupported,
+    /// RFC 8628 §3.5: the user has not decided yet.
+    AuthorizationPending,
+    /// RFC 8628 §3.5: not yet either, and the device has to ask less often.
+    SlowDown,
+    /// RFC 8628 §3.5: the device code is too old.
+    ExpiredToken,
     /// RFC 6749 §4.1.2.1: a fault of ours.
     ServerError,
     /// RFC 6749 §4.1.2.1: not now.
@@ -63,6 +75,12 @@ impl ErrorCode {
             Self::InvalidSoftwareStatement => "invalid_software_statement",
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::RegistrationNotSupported => "registration_not_supported",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::ExpiredToken => "expired_token",
             Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
         }

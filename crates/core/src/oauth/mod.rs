@@ -4,6 +4,7 @@
 mod assertion;
 mod client;
 mod client_keys;
+mod device;
 pub mod dpop;
 mod error;
 mod grant;
@@ -21,6 +22,7 @@ pub use client::{
 pub use client_keys::{
     ASSERTION_ALGORITHMS, ClientKeys, InvalidClientKeys, MAX_CLIENT_KEYS, MAX_CLIENT_KEYS_LEN,
 };
+pub use device::{DEVICE_CODE_LIFETIME, DEVICE_POLL_INTERVAL, InvalidUserCode, UserCode};
 pub use error::{ErrorCode, OauthError};
 pub use grant::Grant;
 pub use identity::{

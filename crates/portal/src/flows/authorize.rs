@@ -23,7 +23,7 @@ use crate::oauth::params::Params;
 /// The longest `state` and `nonce`, in bytes.
 const MAX_OPAQUE: usize = 2048;
 /// How people sign in here (RFC 8176 §2).
-const AMR_PASSWORD: &str = "pwd";
+pub(super) const AMR_PASSWORD: &str = "pwd";
 
 /// How the client wants the user to be asked (OpenID Connect Core §3.1.2.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,7 +126,7 @@ pub fn read(
 
 /// What is asked of an API and about the user, and whether the consent shall outlive the browser session
 /// (`offline_access`, OpenID Connect Core §11: heeded for clients that refresh tokens, of no effect for others).
-fn asked_scopes(client: &Client, params: &Params) -> Result<(ScopeSet, bool), OauthError> {
+pub(super) fn asked_scopes(client: &Client, params: &Params) -> Result<(ScopeSet, bool), OauthError> {
     let invalid = |text: String| OauthError::new(ErrorCode::InvalidScope, text);
     let asked: ScopeSet = match params.get("scope") {
         Some(text) => text.parse().map_err(|error| invalid(format!("{error}")))?,
@@ -242,7 +242,8 @@ pub fn approve(
 ) -> Result<PlainSecret, StoreError> {
     // Two tabs that consent at once would both find no consent: the user's row is held.
     owners::lock(tx.conn(), user.owner)?;
-    let grant = remember(tx, act, client, request, user)?;
+    let consent = Consent { scopes: &request.scopes, offline: request.offline };
+    let grant = remember(tx, act, client, &consent, user)?;
     let code = credential::generate(brand, Kind::AuthorizationCode, &*act.random);
     codes::insert(
         tx.conn(),
@@ -271,11 +272,18 @@ pub fn approve(
     Ok(code)
 }
 
-fn remember(
+/// What a user says yes to.
+pub(super) struct Consent<'c> {
+    pub(super) scopes: &'c ScopeSet,
+    pub(super) offline: bool,
+}
+
+/// Remembers a consent. The user's row has to be held: two at once would both find none.
+pub(super) fn remember(
     tx: &mut Tx<'_>,
     act: &Act,
     client: &Client,
-    request: &AuthorizationRequest,
+    consent: &Consent<'_>,
     user: &User,
 ) -> Result<GrantId, StoreError> {
     let before = grants::find_of(tx.conn(), user.owner, client.id)?;
@@ -284,8 +292,8 @@ fn remember(
             id: GrantId::new(act.now, &*act.random),
             owner: user.owner,
             client: client.id,
-            scopes: request.scopes.clone(),
-            offline: request.offline,
+            scopes: consent.scopes.clone(),
+            offline: consent.offline,
             session: Some(user.session),
             created_at: act.now,
             updated_at: act.now,
@@ -297,8 +305,8 @@ fn remember(
         act.audit(tx, Deed::new(Some(user.owner), "app.authorised", "grant", grant.id).after(after))?;
         return Ok(grant.id);
     };
-    let scopes = before.scopes.union(&request.scopes);
-    let offline = before.offline || request.offline;
+    let scopes = before.scopes.union(consent.scopes);
+    let offline = before.offline || consent.offline;
     // A consent that ends with the session ends with the newest one that it was given in.
     let update = GrantUpdate { scopes: &scopes, offline, session: Some(user.session) };
     grants::update(tx.conn(), before.id, &update, act.now)?;

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use keyway_core::address::counted;
+use keyway_core::ids::OwnerId;
 use keyway_core::rate::Limit;
 use keyway_core::{Duration, Timestamp};
 use keyway_store::tables::attempts;
@@ -20,6 +21,8 @@ const WINDOW: Duration = Duration::hours(1);
 const FREE: u64 = 3;
 /// The first wait after those; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::seconds(5);
+/// Wrong short codes that are free.
+const FREE_CODES: u64 = 5;
 const LONGEST_WAIT: Duration = Duration::minutes(15);
 /// Tries of one account from anywhere after which each answer takes longer.
 const SLOW_AFTER: u64 = 20;
@@ -78,9 +81,7 @@ pub fn begin(conn: &mut Conn, limit: Limit, who: &Guesser, now: Timestamp) -> Re
     }
     let tries = attempts::record_failure(conn, &pair, now, WINDOW)?.failures;
     if tries >= FREE {
-        let doubled = FIRST_WAIT.as_micros().saturating_mul(1 << (tries - FREE).min(20));
-        let wait = Duration::micros(doubled.min(LONGEST_WAIT.as_micros()));
-        attempts::lock_until(conn, &pair, Some(now + wait))?;
+        attempts::lock_until(conn, &pair, Some(now + wait_after(tries - FREE)))?;
     }
     if who.known_browser.is_some() {
         return Ok(Decision::Try(Duration::ZERO));
@@ -145,6 +146,55 @@ pub fn spend_mail(conn: &mut Conn, email: &Email, now: Timestamp) -> Result<bool
     }
     attempts::lock_until(conn, &bucket, Some(now + MAIL_EVERY))?;
     Ok(true)
+}
+
+/// The wait after so many tries more than are free: each is twice as long as the one before.
+fn wait_after(over: u64) -> Duration {
+    let doubled = FIRST_WAIT.as_micros().saturating_mul(1 << over.min(20));
+    Duration::micros(doubled.min(LONGEST_WAIT.as_micros()))
+}
+
+/// Who types a short code.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeGuesser {
+    /// The account that is signed in.
+    pub owner: OwnerId,
+    /// From where.
+    pub address: Option<IpAddr>,
+}
+
+impl CodeGuesser {
+    fn buckets(&self) -> impl Iterator<Item = String> {
+        let address = self.address.map(|address| by_address("short code", address));
+        std::iter::once(format!("short code by {}", self.owner)).chain(address)
+    }
+}
+
+/// The seconds for which `who` may try no code, after too many wrong ones of the account or from the address.
+///
+/// # Errors
+/// When the database fails.
+pub fn code_wait(conn: &mut Conn, who: &CodeGuesser, now: Timestamp) -> Result<Option<u64>, StoreError> {
+    let mut longest = None;
+    for bucket in who.buckets() {
+        let locked = attempts::find(conn, &bucket)?.and_then(|seen| seen.locked_until);
+        longest = longest.max(locked.filter(|until| *until > now));
+    }
+    Ok(longest.map(|until| until.since(now).as_seconds_ceil()))
+}
+
+/// Counts a wrong code. A right one takes nothing back: everybody can get themselves a right one.
+///
+/// # Errors
+/// When the database fails.
+pub fn code_missed(conn: &mut Conn, who: &CodeGuesser, now: Timestamp) -> Result<(), StoreError> {
+    for bucket in who.buckets() {
+        let tries = attempts::record_failure(conn, &bucket, now, WINDOW)?.failures;
+        if tries >= FREE_CODES {
+            attempts::lock_until(conn, &bucket, Some(now + wait_after(tries - FREE_CODES)))?;
+        }
+    }
+    Ok(())
 }
 
 fn by_address(what: &str, address: IpAddr) -> String {

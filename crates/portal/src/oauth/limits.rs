@@ -78,6 +78,7 @@ pub struct EndpointLimits {
     unknown: KeyedLimit<IpAddr>,
     register: KeyedLimit<IpAddr>,
     userinfo: KeyedLimit<EntityId>,
+    device: KeyedLimit<IpAddr>,
 }
 
 impl EndpointLimits {
@@ -92,6 +93,7 @@ impl EndpointLimits {
             unknown: by_address(limits.revoke),
             register: by_address(limits.register),
             userinfo: KeyedLimit::new(limits.userinfo, Arc::clone(clock)),
+            device: by_address(limits.device),
         }
     }
     /// `/oauth/token`, by address.
@@ -128,6 +130,13 @@ impl EndpointLimits {
     /// Over the limit.
     pub fn introspect(&self, client: ClientId) -> Result<(), EndpointError> {
         self.introspect.spend(&client)
+    }
+    /// `/oauth/device_authorization`, by address.
+    ///
+    /// # Errors
+    /// Over the limit.
+    pub fn device(&self, address: IpAddr) -> Result<(), EndpointError> {
+        self.device.spend(&counted(address))
     }
     /// `/oauth/introspect`, by the address of who is no client.
     ///

@@ -12,11 +12,12 @@ use crate::settings::Registration;
 use crate::state::Portal;
 
 /// The grants that the token endpoint serves.
-const GRANTS: [&str; 4] = [
+const GRANTS: [&str; 5] = [
     GrantType::AuthorizationCode.as_str(),
     GrantType::RefreshToken.as_str(),
     GrantType::ClientCredentials.as_str(),
     GrantType::TokenExchange.as_str(),
+    GrantType::DeviceCode.as_str(),
 ];
 /// How clients authenticate.
 const AUTH: [&str; 4] = [
@@ -57,11 +58,12 @@ struct Metadata<'m> {
     authorization_endpoint: String,
     token_endpoint: String,
     userinfo_endpoint: String,
+    device_authorization_endpoint: String,
     jwks_uri: String,
     scopes_supported: Vec<&'m str>,
     response_types_supported: [&'static str; 1],
     response_modes_supported: [&'static str; 1],
-    grant_types_supported: [&'static str; 4],
+    grant_types_supported: [&'static str; 5],
     token_endpoint_auth_methods_supported: [&'static str; 4],
     token_endpoint_auth_signing_alg_values_supported: [&'static str; 5],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,6 +105,7 @@ pub async fn metadata(portal: web::Data<Portal>) -> HttpResponse {
         authorization_endpoint: at("/oauth/authorize"),
         token_endpoint: at("/oauth/token"),
         userinfo_endpoint: at("/oauth/userinfo"),
+        device_authorization_endpoint: at("/oauth/device_authorization"),
         jwks_uri: at("/.well-known/jwks.json"),
         scopes_supported: scopes,
         response_types_supported: ["code"],

@@ -2,6 +2,7 @@
 
 pub mod client_auth;
 mod cors;
+mod device_authorization;
 pub mod dpop;
 pub mod error;
 mod introspect;
@@ -25,6 +26,10 @@ use actix_web::web::{self, ServiceConfig};
 pub fn configure(cfg: &mut ServiceConfig) {
     let open = |path: &str| web::resource(path).wrap(from_fn(cors::any_origin));
     cfg.service(open("/oauth/token").route(web::post().to(token::token)))
+        .service(
+            open("/oauth/device_authorization")
+                .route(web::post().to(device_authorization::device_authorization)),
+        )
         .service(open("/oauth/revoke").route(web::post().to(revoke::revoke)))
         .service(web::resource("/oauth/introspect").route(web::post().to(introspect::introspect)))
         .service(open("/oauth/register").route(web::post().to(register::register)))

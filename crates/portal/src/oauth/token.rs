@@ -1,4 +1,4 @@
-//! `/oauth/token` (RFC 6749 §3.2): four grants, each with its own flow.
+//! `/oauth/token` (RFC 6749 §3.2): each grant has its own flow.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::params::Params;
 use crate::extract::ClientAddress;
 use crate::flows::Act;
 use crate::flows::tokens::refresh::{Theft, TheftMail};
-use crate::flows::tokens::{Answer, client_credentials, code, exchange, refresh};
+use crate::flows::tokens::{Answer, client_credentials, code, device, exchange, refresh};
 use crate::state::Portal;
 
 /// Gives a token.
@@ -59,6 +59,13 @@ pub async fn token(
             let (client, proven) = client_for(&portal, &request, &params, grant).await?;
             by_client_credentials(&portal, &params, address, client, proven).await?
         }
+        GrantType::DeviceCode => {
+            let (client, proven) = client_for(&portal, &request, &params, grant).await?;
+            let act = act(&portal, &client, address);
+            let code = PlainSecret::new(params.require("device_code")?);
+            let presented = device::Presented { code, client, proven };
+            device::run(&portal.store, &portal.issuance, act, presented).await?
+        }
     };
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
@@ -89,7 +96,8 @@ async fn client_for(
     Err(EndpointError::oauth(ErrorCode::UnauthorizedClient, text))
 }
 
-fn act(portal: &Portal, client: &Client, address: IpAddr) -> Act {
+/// An act of `client`, now.
+pub(super) fn act(portal: &Portal, client: &Client, address: IpAddr) -> Act {
     Act {
         now: portal.clock.now(),
         random: Arc::clone(&portal.random),

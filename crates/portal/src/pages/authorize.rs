@@ -6,11 +6,12 @@ use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use keyway_core::ids::ClientId;
-use keyway_core::oauth::{Client, ErrorCode, Grant, IDENTITY_SCOPES, OauthError, is_about_user};
+use keyway_core::oauth::{Client, ErrorCode, Grant, OauthError};
 use keyway_store::StoreError;
 use keyway_store::tables::{clients, grants, owners};
 use serde::{Deserialize, Serialize};
 
+use super::asked::{AppView, ScopeView, scope_views};
 use crate::boundary::{content_security_policy, form_action_of};
 use crate::error::PageError;
 use crate::extract::{CsrfForm, SignedIn, Visitor};
@@ -143,7 +144,8 @@ impl Asked {
     }
 }
 
-fn user(visitor: &Visitor) -> Option<User> {
+/// Who is at the browser, if somebody has signed in.
+pub(super) fn user(visitor: &Visitor) -> Option<User> {
     let owner = visitor.person.as_ref()?.owner;
     Some(User { owner, session: visitor.session_id(), auth_time: visitor.view.confirmed_at? })
 }
@@ -173,22 +175,6 @@ async fn issue(
 }
 
 #[derive(Serialize)]
-struct AppView {
-    name: String,
-    owner: String,
-    created_at: keyway_core::Timestamp,
-    checked: bool,
-}
-
-#[derive(Serialize)]
-struct ScopeView {
-    name: String,
-    description: String,
-    sensitive: bool,
-    is_new: bool,
-}
-
-#[derive(Serialize)]
 struct ConsentContext<'c> {
     app: AppView,
     api: Option<&'c str>,
@@ -209,36 +195,13 @@ async fn consent_page(
 ) -> Result<HttpResponse, PageError> {
     let owner = asked.client.owner;
     let owner: Result<_, StoreError> = portal.store.read(move |conn| owners::find(conn, owner)).await;
-    let api = portal.catalogue.find(request.audience.as_str());
-    // What is asked about the user first.
-    let about_user = IDENTITY_SCOPES.iter().filter(|(name, _)| request.scopes.contains(name));
-    let about_user = about_user.map(|(name, description)| ScopeView {
-        name: (*name).to_owned(),
-        description: (*description).to_owned(),
-        sensitive: false,
-        is_new: grant.is_some_and(|grant| !grant.scopes.contains(name)),
-    });
-    let of_api = request.scopes.iter().filter(|scope| !is_about_user(scope.as_str()));
-    let of_api = of_api.map(|scope| {
-        let definition = api.and_then(|api| api.scope(scope.as_str()));
-        ScopeView {
-            name: scope.to_string(),
-            description: definition.map_or_else(|| scope.to_string(), |d| d.description.clone()),
-            sensitive: definition.is_some_and(|d| d.sensitive),
-            is_new: grant.is_some_and(|grant| !grant.scopes.contains(scope.as_str())),
-        }
-    });
+    let (api, scopes) = scope_views(portal, request.audience.as_str(), &request.scopes, grant);
     let shown = asked.client.redirect_uri(&asked.redirect_uri);
     let context = ConsentContext {
-        app: AppView {
-            name: asked.client.name.clone(),
-            owner: owner?.map_or_else(|| "an account that is gone".to_owned(), |owner| owner.name),
-            created_at: asked.client.created_at,
-            checked: asked.client.origin != keyway_core::oauth::ClientOrigin::Dynamic,
-        },
-        api: api.map(|api| api.name.as_str()),
+        app: AppView::of(&asked.client, owner?),
+        api,
         redirect_host: shown.map(keyway_core::oauth::RedirectUri::shown_host).unwrap_or_default(),
-        scopes: about_user.chain(of_api).collect(),
+        scopes,
         offline: request.offline,
         request: query,
         return_to: again(query),

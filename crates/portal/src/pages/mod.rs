@@ -1,6 +1,7 @@
 //! The pages, one (with its forms) a file: extract, authorise, one call into a flow, render.
 
 pub mod apps;
+mod asked;
 mod audit;
 pub mod authorize;
 pub mod authorized;
@@ -8,6 +9,7 @@ mod bootstrap;
 pub mod confirm;
 mod connections;
 mod dev;
+mod device;
 mod forgot;
 mod fresh;
 pub mod keys;
@@ -37,6 +39,7 @@ use crate::operations;
 pub fn configure(cfg: &mut ServiceConfig) {
     cfg.configure(authorize::configure)
         .configure(authorized::configure)
+        .configure(device::configure)
         .configure(apps::configure)
         .configure(keys::configure)
         .configure(tokens::configure);

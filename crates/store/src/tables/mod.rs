@@ -12,6 +12,7 @@ pub mod audit;
 pub mod client_secrets;
 pub mod clients;
 pub mod codes;
+pub mod device_codes;
 pub mod endings;
 pub mod families;
 pub mod family_counts;

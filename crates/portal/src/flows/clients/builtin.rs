@@ -11,6 +11,10 @@ use keyway_store::{StoreError, Tx};
 
 use crate::flows::Act;
 
+/// What the command-line client may ask tokens with.
+const GRANTS: [GrantType; 4] =
+    [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::TokenExchange, GrantType::DeviceCode];
+
 /// The portal itself as an owner. A fixed id beside that of [`ClientId::CLI`].
 pub const fn builtin_owner() -> OwnerId {
     let cli = ClientId::CLI.entity().0.as_u128();
@@ -40,8 +44,8 @@ pub fn ensure_builtin(tx: &mut Tx<'_>, act: &Act, catalogue: &Catalogue) -> Resu
     let scopes = all_scopes(catalogue);
     match clients::find(tx.conn(), ClientId::CLI)? {
         None => clients::insert(tx.conn(), &command_line_client(act, scopes), None),
-        Some(client) if client.scopes != scopes => {
-            clients::update(tx.conn(), &Client { scopes, ..client }).map(|_| ())
+        Some(client) if client.scopes != scopes || client.grant_types != GRANTS => {
+            clients::update(tx.conn(), &Client { scopes, grant_types: GRANTS.to_vec(), ..client }).map(|_| ())
         }
         Some(_) => Ok(()),
     }
@@ -62,7 +66,7 @@ fn command_line_client(act: &Act, scopes: ScopeSet) -> Client {
         auth_method: AuthMethod::None,
         redirect_uris: loopback.iter().filter_map(|uri| uri.parse().ok()).collect(),
         post_logout_redirect_uris: Vec::new(),
-        grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::TokenExchange],
+        grant_types: GRANTS.to_vec(),
         scopes,
         token_format: TokenFormat::Jwt,
         audience: None,

@@ -160,8 +160,11 @@ impl Profile {
             ClientKind::Public | ClientKind::Confidential if self.grant_types.is_empty() => {
                 "choose at least one grant"
             }
-            _ if self.uses(GrantType::RefreshToken) && !self.uses(GrantType::AuthorizationCode) => {
-                "refresh_token goes with authorization_code"
+            _ if self.uses(GrantType::RefreshToken)
+                && !self.uses(GrantType::AuthorizationCode)
+                && !self.uses(GrantType::DeviceCode) =>
+            {
+                "refresh_token goes with authorization_code or device_code"
             }
             _ if self.auth_method == AuthMethod::PrivateKeyJwt && self.jwks.is_none() => {
                 return Err(ClientError::NoKeys);

@@ -2,21 +2,15 @@
 //! fails there is counted and changes nothing else. A code that is redeemed twice ends what the first redemption gave.
 
 use keyway_core::Timestamp;
-use keyway_core::facts::Ancestors;
-use keyway_core::ids::FamilyId;
-use keyway_core::jwt::{ACCESS_TOKEN_LIFETIME, Thumbprint};
-use keyway_core::oauth::{
-    Client, ErrorCode, FAMILY_LIFETIME, GrantType, MAX_CODE_FAILURES, OauthError, REFRESH_IDLE,
-    offline_access,
-};
-use keyway_core::owner::Environment;
+use keyway_core::jwt::Thumbprint;
+use keyway_core::oauth::{Client, ErrorCode, MAX_CODE_FAILURES, OauthError, offline_access};
 use keyway_core::secret::PlainSecret;
 use keyway_store::tables::codes::{self, AuthorizationCode};
-use keyway_store::tables::families::{self as table, EndReason, Family, FamilyKind};
+use keyway_store::tables::families::{self as table, EndReason, Family};
 use keyway_store::tables::{grants, owners};
 use keyway_store::{Conn, Store, StoreError, Tx, feed};
 
-use super::families::{begin, end_because, refresh_binding, refresh_token, terms};
+use super::families::{Consented, begin, end_because, of_consent, refresh_token, terms};
 use super::id_token::SignedIn;
 use super::{Answer, Ground, Issuance, Issued, TokenError};
 use crate::flows::Act;
@@ -126,7 +120,18 @@ fn make(
     ground: &Ground,
     act: &Act,
 ) -> Result<Offer, TokenError> {
-    let family = family(presented, code, act);
+    let consented = Consented {
+        owner: code.owner,
+        grant: code.grant,
+        audience: &code.audience,
+        scopes: &code.scopes,
+        session: code.session,
+        auth_time: code.auth_time,
+        sid: code.sid,
+        amr: &code.amr,
+        proven: presented.proven,
+    };
+    let family = of_consent(act, &presented.client, &consented);
     let terms = terms(issuance, &family, &ground.owner, code.scopes.clone(), presented.proven);
     let issued = issuance.issue(ground, &terms, act.now, &*act.random)?;
     let refresh = family.has_refresh.then(|| refresh_token(issuance, &*act.random));
@@ -138,40 +143,6 @@ fn make(
     }
     let answer = response.to_answer();
     Ok(Offer { family, refresh, issued, answer })
-}
-
-fn family(presented: &Presented, code: &AuthorizationCode, act: &Act) -> Family {
-    let client = &presented.client;
-    let has_refresh = client.may_use(GrantType::RefreshToken);
-    let ends = act.now + FAMILY_LIFETIME;
-    Family {
-        id: FamilyId::new(act.now, &*act.random),
-        owner: code.owner,
-        client: client.id,
-        grant: Some(code.grant),
-        kind: FamilyKind::Oauth,
-        name: client.name.clone(),
-        audience: code.audience.clone(),
-        scopes: code.scopes.clone(),
-        environment: Environment::Live,
-        format: client.token_format,
-        access_lifetime: ACCESS_TOKEN_LIFETIME,
-        has_refresh,
-        ancestors: Ancestors::from_slice(&[code.owner.entity(), client.id.entity(), code.grant.entity()]),
-        root: code.grant.entity(),
-        created_at: act.now,
-        last_refreshed_at: None,
-        idle_expires_at: if has_refresh { act.now + REFRESH_IDLE } else { act.now + ACCESS_TOKEN_LIFETIME },
-        expires_at: ends,
-        ended_at: None,
-        ended_reason: None,
-        session: code.session,
-        address: act.address,
-        auth_time: Some(code.auth_time),
-        sid: code.sid,
-        amr: code.amr.clone(),
-        bound_to: refresh_binding(client, presented.proven),
-    }
 }
 
 type Outcome = Result<Answer, OauthError>;

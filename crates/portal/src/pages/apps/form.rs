@@ -65,6 +65,11 @@ struct Choice {
 const GRANTS: &[(GrantType, &str, &str)] = &[
     (GrantType::AuthorizationCode, "Authorization code", "A user signs in and consents (with PKCE)."),
     (GrantType::RefreshToken, "Refresh token", "Goes on without asking the user again."),
+    (
+        GrantType::DeviceCode,
+        "Device code",
+        "For a television or a command line: the user types a short code here.",
+    ),
     (GrantType::ClientCredentials, "Client credentials", "The app acts for itself. Confidential apps only."),
     (GrantType::TokenExchange, "Token exchange", "Trades its own tokens for ones that may do less."),
 ];

@@ -120,6 +120,7 @@ impl World {
                 GrantType::AuthorizationCode,
                 GrantType::RefreshToken,
                 GrantType::ClientCredentials,
+                GrantType::DeviceCode,
             ],
             scopes: "notes:read notes:write".parse().unwrap(),
             token_format: format,

@@ -1,0 +1,67 @@
+//! What an app asks a person for: shown alike for a browser's request and for a device's.
+
+use keyway_core::Timestamp;
+use keyway_core::oauth::{Client, ClientOrigin, Grant, IDENTITY_SCOPES, is_about_user};
+use keyway_core::owner::Owner;
+use keyway_core::scope::ScopeSet;
+use serde::Serialize;
+
+use crate::state::Portal;
+
+/// The app that asks.
+#[derive(Serialize)]
+pub struct AppView {
+    name: String,
+    owner: String,
+    created_at: Timestamp,
+    checked: bool,
+}
+
+impl AppView {
+    /// `client`, which `owner` registered.
+    pub fn of(client: &Client, owner: Option<Owner>) -> Self {
+        Self {
+            name: client.name.clone(),
+            owner: owner.map_or_else(|| "an account that is gone".to_owned(), |owner| owner.name),
+            created_at: client.created_at,
+            checked: client.origin != ClientOrigin::Dynamic,
+        }
+    }
+}
+
+/// A scope in plain words.
+#[derive(Serialize)]
+pub struct ScopeView {
+    name: String,
+    description: String,
+    sensitive: bool,
+    is_new: bool,
+}
+
+/// The name of the API that has this audience, if it is one of an API, and `scopes` in plain words; new are those that `grant` lacks.
+pub fn scope_views<'p>(
+    portal: &'p Portal,
+    audience: &str,
+    scopes: &ScopeSet,
+    grant: Option<&Grant>,
+) -> (Option<&'p str>, Vec<ScopeView>) {
+    let api = portal.catalogue.find(audience);
+    // What is asked about the user first.
+    let about_user = IDENTITY_SCOPES.iter().filter(|(name, _)| scopes.contains(name));
+    let about_user = about_user.map(|(name, description)| ScopeView {
+        name: (*name).to_owned(),
+        description: (*description).to_owned(),
+        sensitive: false,
+        is_new: grant.is_some_and(|grant| !grant.scopes.contains(name)),
+    });
+    let of_api = scopes.iter().filter(|scope| !is_about_user(scope.as_str())).map(|scope| {
+        let definition = api.and_then(|api| api.scope(scope.as_str()));
+        ScopeView {
+            name: scope.to_string(),
+            description: definition.map_or_else(|| scope.to_string(), |d| d.description.clone()),
+            sensitive: definition.is_some_and(|d| d.sensitive),
+            is_new: grant.is_some_and(|grant| !grant.scopes.contains(scope.as_str())),
+        }
+    });
+    (api.map(|api| api.name.as_str()), about_user.chain(of_api).collect())
+}
