@@ -1,11 +1,8 @@
 // openid-client as an OAuth client: what it sends by itself and what it insists on in our answers.
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as client from "openid-client";
-import { World, authorize as askFor, callback, refused } from "./world.mjs";
+import { World, authorize as askFor, callback, keyPair, refused, signing } from "./world.mjs";
 
 let world;
 let ada;
@@ -16,22 +13,6 @@ before(async () => {
 });
 after(() => world?.stop());
 
-// An app's key pair: the private half for the library, the public one registered with us.
-async function keyPair(name, algorithm, type, options) {
-  const { privateKey, publicKey } = generateKeyPairSync(type, options);
-  const file = join(world.dataDir, `${name}.jwks`);
-  const jwk = { ...publicKey.export({ format: "jwk" }), kid: name, alg: algorithm, use: "sig" };
-  await writeFile(file, JSON.stringify({ keys: [jwk] }));
-  const subtle = {
-    ES256: { name: "ECDSA", namedCurve: "P-256" },
-    EdDSA: { name: "Ed25519" },
-    RS256: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
-    PS256: { name: "RSA-PSS", hash: "SHA-256" },
-  }[algorithm];
-  const pkcs8 = privateKey.export({ format: "der", type: "pkcs8" });
-  return { file, key: { key: await crypto.subtle.importKey("pkcs8", pkcs8, subtle, false, ["sign"]), kid: name } };
-}
-
 const ways = {
   public: { args: ["--auth-method", "none"], auth: () => client.None() },
   client_secret_basic: { args: [], auth: (made) => client.ClientSecretBasic(made.client_secret) },
@@ -40,14 +21,9 @@ const ways = {
     auth: (made) => client.ClientSecretPost(made.client_secret),
   },
 };
-for (const [algorithm, type, options] of [
-  ["ES256", "ec", { namedCurve: "P-256" }],
-  ["EdDSA", "ed25519", {}],
-  ["RS256", "rsa", { modulusLength: 2048 }],
-  ["PS256", "rsa", { modulusLength: 2048 }],
-]) {
+for (const algorithm of Object.keys(signing)) {
   ways[`private_key_jwt with ${algorithm}`] = {
-    prepare: () => keyPair(algorithm, algorithm, type, options),
+    prepare: () => keyPair(world, algorithm),
     args: (pair) => ["--auth-method", "private_key_jwt", "--jwks", pair.file],
     auth: (_, pair) => client.PrivateKeyJwt(pair.key),
   };

@@ -13,7 +13,7 @@ before(async () => {
 after(() => world?.stop());
 
 function register(metadata, auth, options = {}) {
-  const more = { execute: [client.allowInsecureRequests], algorithm: "oauth2", ...options };
+  const more = { execute: [client.allowInsecureRequests], ...options };
   const whole = { client_name: "Notebook", redirect_uris: [callback], scope: "notes:read", ...metadata };
   return client.dynamicClientRegistration(new URL(world.portal), whole, auth, more);
 }

@@ -2,6 +2,9 @@
 // JavaScript), and apps registered by the operator.
 
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import * as client from "openid-client";
 import { Server, password } from "../../lib/server.mjs";
 
@@ -30,7 +33,7 @@ export class World extends Server {
   }
 
   // What the library learns by itself from the documents of the server.
-  discover({ client_id, client_secret }, auth, { algorithm = "oauth2", metadata = {}, ...more } = {}) {
+  discover({ client_id, client_secret }, auth, { algorithm = "oidc", metadata = {}, ...more } = {}) {
     const insecure = { execute: [client.allowInsecureRequests], algorithm, ...more };
     const how = auth ?? (client_secret === undefined ? client.None() : client.ClientSecretBasic(client_secret));
     return client.discovery(new URL(this.portal), client_id, { client_secret, ...metadata }, how, insecure);
@@ -83,6 +86,7 @@ export class Person {
   // address, or with response_mode=form_post the request that a browser would send there.
   async authorize(address, { decision = "allow" } = {}) {
     let page = await this.get(address);
+    if (page.forms?.some((form) => form.action === "/fresh")) page = await this.submit(page, "/fresh", { password });
     if (page.forms?.some((form) => form.action === "/oauth/consent")) {
       page = await this.submit(page, "/oauth/consent", { decision });
     }
@@ -90,6 +94,12 @@ export class Person {
     const post = page.forms.find((form) => !form.action.startsWith("/") && !form.action.startsWith(this.portal));
     assert.ok(post, `the browser stays on ${page.status}:\n${page.text}`);
     return new Request(post.action, { method: "POST", body: new URLSearchParams(post.fields) });
+  }
+
+  // Types the code that a device shows, and says yes or no.
+  async connect(userCode, decision = "allow") {
+    const page = await this.submit(await this.get("/device"), "/device", { user_code: userCode });
+    return this.submit(page, "/device/decision", { decision });
   }
 
   async #follow(url, options) {
@@ -128,6 +138,25 @@ function attribute(tag, name) {
     if (entity[0] !== "#") return { amp: "&", lt: "<", gt: ">", quot: '"' }[entity] ?? whole;
     return String.fromCodePoint(entity[1] === "x" ? Number.parseInt(entity.slice(2), 16) : Number(entity.slice(1)));
   });
+}
+
+// How clients make keys for each algorithm, and how WebCrypto calls it.
+export const signing = {
+  ES256: { make: ["ec", { namedCurve: "P-256" }], subtle: { name: "ECDSA", namedCurve: "P-256" } },
+  EdDSA: { make: ["ed25519", {}], subtle: { name: "Ed25519" } },
+  RS256: { make: ["rsa", { modulusLength: 2048 }], subtle: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" } },
+  PS256: { make: ["rsa", { modulusLength: 2048 }], subtle: { name: "RSA-PSS", hash: "SHA-256" } },
+};
+
+// An app's key pair: the private half for the library, a file with the public one for us.
+export async function keyPair(world, algorithm) {
+  const { make, subtle } = signing[algorithm];
+  const { privateKey, publicKey } = generateKeyPairSync(...make);
+  const file = join(world.dataDir, `${algorithm}.jwks`);
+  const jwk = { ...publicKey.export({ format: "jwk" }), kid: algorithm, alg: algorithm, use: "sig" };
+  await writeFile(file, JSON.stringify({ keys: [jwk] }));
+  const pkcs8 = privateKey.export({ format: "der", type: "pkcs8" });
+  return { file, privateKey, key: { key: await crypto.subtle.importKey("pkcs8", pkcs8, subtle, false, ["sign"]), kid: algorithm } };
 }
 
 // What a person who consents sends the app, and what the app checks it by.
