@@ -6,4 +6,5 @@ pub mod apps;
 pub mod browser;
 pub mod html;
 pub mod process;
+pub mod raw;
 pub mod reply;

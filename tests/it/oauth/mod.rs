@@ -1,4 +1,5 @@
 //! The authorization server, seen by its clients.
 
 mod dpop;
+mod hostile;
 mod races;

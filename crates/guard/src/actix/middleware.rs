@@ -94,7 +94,9 @@ where
                 None => pass(request, &verdict, &guard, &*service).await?,
             };
             let answer = close(answer, &verdict, &guard, arrival);
-            Ok(if before.is_some() { answer } else { finish(answer, arrival) })
+            // In the body of a problem it stands whoever named it.
+            let done = before.is_some() && answer.status().as_u16() < 400;
+            Ok(if done { answer } else { finish(answer, arrival) })
         })
     }
 }
