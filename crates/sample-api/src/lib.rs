@@ -20,7 +20,7 @@ use std::sync::Arc;
 use actix_web::web::{self, ServiceConfig};
 use keyway_core::{Clock, Random};
 use keyway_guard::Guard;
-use keyway_guard::actix::{Cors, RequestIds, configure_errors};
+use keyway_guard::actix::{RequestIds, configure_errors, cors};
 
 pub use notes::{Notes, NotesError};
 
@@ -49,7 +49,7 @@ pub struct SampleApi {
 /// All routes, for the server and for tests alike.
 pub fn configure(config: &mut ServiceConfig, api: web::Data<SampleApi>) {
     let scope = web::scope("")
-        .wrap(Cors::new(origin(&api.portal)))
+        .wrap(cors(origin(&api.portal)))
         .wrap(RequestIds::new(api.guard.clone()))
         .configure(configure_errors)
         .configure(|config| routes::configure(config, &api.guard));

@@ -1,10 +1,7 @@
 //! Calls from the portal's pages (the Fetch standard's CORS protocol): answers preflights for exactly one origin, and
 //! lets its scripts read the limit headers.
 
-use std::future::{Future, Ready, ready};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
@@ -14,6 +11,7 @@ use actix_web::http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue,
     ORIGIN, VARY,
 };
+use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, HttpResponse};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
@@ -26,78 +24,37 @@ const READ: HeaderValue = HeaderValue::from_static(
 /// How long a browser may remember a preflight, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
-/// Lets pages of one origin call the API. Credentials are headers that the page sets itself; cookies play no part.
-#[derive(Clone, Debug)]
-pub struct Cors {
-    origin: Rc<str>,
-}
-
-impl Cors {
-    /// For pages of `origin`: scheme, host and port as a browser sends them.
-    pub fn new(origin: &str) -> Self {
-        Self { origin: origin.into() }
-    }
-}
-
-impl<S, B> Transform<S, ServiceRequest> for Cors
+/// Lets pages of one origin call the API: scheme, host and port as a browser sends them. Credentials are headers that
+/// the page sets itself; cookies play no part.
+pub fn cors<S, B>(
+    origin: &str,
+) -> impl Transform<S, ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
++ use<S, B>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
-    S::Future: 'static,
     B: MessageBody + 'static,
 {
-    type Response = ServiceResponse<BoxBody>;
-    type Error = Error;
-    type Transform = Shared<S>;
-    type InitError = ();
-    type Future = Ready<Result<Self::Transform, ()>>;
-
-    fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(Shared { origin: Rc::clone(&self.origin), service }))
-    }
+    let origin: Rc<str> = origin.into();
+    from_fn(move |request: ServiceRequest, next: Next<B>| share(Rc::clone(&origin), request, next))
 }
 
-/// A service that pages of one origin may call.
-#[derive(Debug)]
-pub struct Shared<S> {
+async fn share<B: MessageBody + 'static>(
     origin: Rc<str>,
-    service: S,
-}
-
-impl<S, B> Service<ServiceRequest> for Shared<S>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
-    S::Future: 'static,
-    B: MessageBody + 'static,
-{
-    type Response = ServiceResponse<BoxBody>;
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>>>>;
-
-    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.service.poll_ready(cx)
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let ours = request.headers().get(ORIGIN).filter(|sent| sent.as_bytes() == origin.as_bytes()).cloned();
+    let asks =
+        request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    if ours.is_none() || !asks {
+        return Ok(allow(next.call(request).await?.map_into_boxed_body(), ours));
     }
-
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        let ours =
-            request.headers().get(ORIGIN).filter(|sent| sent.as_bytes() == self.origin.as_bytes()).cloned();
-        let asks = request.method() == Method::OPTIONS
-            && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-        match ours {
-            Some(origin) if asks => {
-                let answer = HttpResponse::NoContent()
-                    .insert_header((ACCESS_CONTROL_ALLOW_METHODS, METHODS))
-                    .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, SENT))
-                    .insert_header((ACCESS_CONTROL_MAX_AGE, MAX_AGE))
-                    .finish();
-                let answer = allow(request.into_response(answer), Some(origin));
-                Box::pin(ready(Ok(answer)))
-            }
-            origin => {
-                let answer = self.service.call(request);
-                Box::pin(async move { Ok(allow(answer.await?.map_into_boxed_body(), origin)) })
-            }
-        }
-    }
+    let answer = HttpResponse::NoContent()
+        .insert_header((ACCESS_CONTROL_ALLOW_METHODS, METHODS))
+        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, SENT))
+        .insert_header((ACCESS_CONTROL_MAX_AGE, MAX_AGE))
+        .finish();
+    Ok(allow(request.into_response(answer), ours))
 }
 
 fn allow(mut answer: ServiceResponse<BoxBody>, origin: Option<HeaderValue>) -> ServiceResponse<BoxBody> {

@@ -30,7 +30,7 @@ mod request_ids;
 mod scopes;
 
 pub(crate) use answer::{limit_headers, response};
-pub use cors::Cors;
+pub use cors::cors;
 pub use errors::{configure_errors, json_config, resource};
 pub use middleware::Protect;
 pub use principal::Principal;

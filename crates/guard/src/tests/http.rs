@@ -9,7 +9,7 @@ use keyway_core::facts::State;
 use serde_json::Value;
 
 use super::*;
-use crate::actix::{Cors, Principal, RequestIds, any_credential, configure_errors, open, resource, scopes};
+use crate::actix::{Principal, RequestIds, any_credential, configure_errors, cors, open, resource, scopes};
 
 async fn whoami(caller: Principal) -> HttpResponse {
     HttpResponse::Ok().body(caller.credential().to_string())
@@ -24,7 +24,7 @@ async fn called(house: &House, request: TestRequest) -> ServiceResponse<BoxBody>
     let app = init_service(
         App::new().service(
             web::scope("")
-                .wrap(Cors::new("http://portal.example"))
+                .wrap(cors("http://portal.example"))
                 .wrap(RequestIds::new(guard.clone()))
                 .configure(configure_errors)
                 .service(resource("/ping", "GET").route(web::get().to(HttpResponse::Ok).wrap(open())))
