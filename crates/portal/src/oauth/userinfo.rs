@@ -78,7 +78,9 @@ async fn answer(
     let (issuance, shapes, token) =
         (portal.issuance.clone(), Arc::clone(&portal.shapes), presented.token.clone());
     let found = portal.store.read(move |conn| live::access_token(conn, &issuance, &shapes, &token)).await?;
-    let Some(facts) = found.filter(|facts| why_inactive(facts, portal.now()).is_none()) else {
+    let works =
+        |facts: &Facts| why_inactive(facts, portal.now()).is_none() && facts.addresses.allows(address);
+    let Some(facts) = found.filter(works) else {
         portal.limits.unknown_client(address)?;
         return Err(EndpointError::InvalidToken);
     };
