@@ -70,7 +70,7 @@ const NGINX: Proxy = Proxy {
     start: |places, folder| {
         std::fs::write(folder.join("keyway.conf"), places.put("nginx/keyway.conf")).unwrap();
         let text = format!(
-            "daemon off; pid {0}/pid; error_log {0}/log; worker_processes 1; events {{}}\nhttp {{ access_log off; \
+            "daemon off; master_process off; pid {0}/pid; error_log {0}/log; worker_processes 1; events {{}}\nhttp {{ access_log off; \
              client_body_temp_path {0}/body; proxy_temp_path {0}/proxy; fastcgi_temp_path {0}/f; \
              uwsgi_temp_path {0}/u; scgi_temp_path {0}/s; include {0}/keyway.conf; }}",
             folder.display()
@@ -306,7 +306,10 @@ async fn refuses_with_the_guards_reasons(setup: &Setup) {
     let nobody = setup.send("GET", "/v1/notes", &[]).await;
     assert_eq!(nobody.status, 401);
     let challenges = nobody.all("www-authenticate");
-    assert!(matches!(challenges[..], [one] if one.starts_with("Bearer realm=")), "{challenges:?}");
+    // The one for DPoP may come with it; nginx 1.22 hands on the first alone.
+    let (bearer, other): (Vec<&str>, Vec<&str>) =
+        challenges.iter().partition(|c| c.starts_with("Bearer realm="));
+    assert!(bearer.len() == 1 && other.iter().all(|c| c.starts_with("DPoP ")), "{challenges:?}");
     assert!(nobody.body.contains("missing_credential"), "{nobody:?}");
 
     let scope = setup.send("POST", "/v1/notes", &[("X-API-Key", &setup.house.key)]).await;

@@ -23,8 +23,10 @@ end
 
 local function refuse(txn, status, headers, body)
     local reply = txn:reply({ status = status })
-    for name, value in pairs(headers) do
-        reply:add_header(name, value)
+    for name, list in pairs(headers) do
+        for _, value in ipairs(list) do
+            reply:add_header(name, value)
+        end
     end
     reply:set_body(body)
     txn:done(reply)
@@ -66,12 +68,13 @@ core.register_action("keyway", { "http-req" }, function(txn, scopes)
     -- Anything but the guard's own refusal (a 503 may be HAProxy's): nobody gets through.
     local refused = answer and answer.headers and values(answer.headers["x-keyway-status"])[1]
     if refused ~= tostring(status) then
-        refuse(txn, 503, { ["retry-after"] = "1", ["cache-control"] = "no-store" }, "")
+        refuse(txn, 503, { ["retry-after"] = { "1" }, ["cache-control"] = { "no-store" } }, "")
         return
     end
     local told = {}
     for _, name in ipairs(answered_with) do
-        told[name] = values(answer.headers[name])[1]
+        -- There may be two challenges.
+        told[name] = values(answer.headers[name])
     end
     refuse(txn, status, told, answer.body or "")
 end, 1)
