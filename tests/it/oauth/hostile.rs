@@ -313,7 +313,7 @@ async fn malformed_requests_get_a_clear_4xx() {
                 spoil(&mut raw, &dice);
             }
             // A target with a space or a control character is the parser's business.
-            raw.target.retain(|byte| byte.is_ascii_graphic());
+            raw.target.retain(u8::is_ascii_graphic);
             let reply = raw.send(good.port).await;
             check(&format!("{backend:?}, request {at}"), good, &raw, &reply);
             *seen.entry(reply.status).or_insert(0) += 1;

@@ -3,3 +3,4 @@
 mod dpop;
 mod hostile;
 mod races;
+mod rotation;
