@@ -146,6 +146,17 @@ struct Listed {
     name: String,
     kind: &'static str,
     owner: String,
+    origin: &'static str,
+    auth_method: &'static str,
+    grant_types: Vec<GrantType>,
+    scopes: ScopeSet,
+    redirect_uris: Vec<RedirectUri>,
+    post_logout_redirect_uris: Vec<RedirectUri>,
+    backchannel_logout_uri: Option<String>,
+    token_format: &'static str,
+    id_token_algorithm: &'static str,
+    dpop_bound: bool,
+    jwks: Option<ClientKeys>,
     suspended: bool,
     created_at: String,
 }
@@ -161,14 +172,30 @@ async fn list(house: &House, output: Output) -> anyhow::Result<()> {
             name: client.name.clone(),
             kind: client.kind.as_str(),
             owner,
+            origin: client.origin.as_str(),
+            auth_method: client.auth_method.as_str(),
+            grant_types: client.grant_types.clone(),
+            scopes: client.scopes.clone(),
+            redirect_uris: client.redirect_uris.clone(),
+            post_logout_redirect_uris: client.post_logout_redirect_uris.clone(),
+            backchannel_logout_uri: client.backchannel_logout_uri.clone(),
+            token_format: client.token_format.as_str(),
+            id_token_algorithm: client.id_token_algorithm.as_str(),
+            dpop_bound: client.dpop_bound,
+            jwks: client.jwks.clone(),
             suspended: client.suspended_at.is_some(),
             created_at: client.created_at.to_rfc3339(),
         })
         .collect();
     output.print(&listed, |list| {
-        let row = |c: &Listed| vec![c.client_id.clone(), c.name.clone(), c.kind.into(), c.owner.clone()];
+        let row = |c: &Listed| {
+            let proof = if c.dpop_bound { "DPoP" } else { "bearer" };
+            let tokens = format!("{} {proof}", c.token_format);
+            let (id, name, owner) = (c.client_id.clone(), c.name.clone(), c.owner.clone());
+            vec![id, name, c.kind.into(), c.auth_method.into(), tokens, c.origin.into(), owner]
+        };
         let rows: Vec<Vec<String>> = list.iter().map(row).collect();
-        table(&["CLIENT", "NAME", "KIND", "OWNER"], &rows)
+        table(&["CLIENT", "NAME", "KIND", "PROVES BY", "TOKENS", "ORIGIN", "OWNER"], &rows)
     })
 }
 

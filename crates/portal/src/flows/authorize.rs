@@ -144,7 +144,7 @@ pub(super) fn asked_scopes(client: &Client, params: &Params) -> Result<(ScopeSet
 ///
 /// # Errors
 /// `invalid_scope` or `invalid_target` (RFC 8707 §2).
-pub fn target(
+pub(super) fn target(
     client: &Client,
     catalogue: &Catalogue,
     resource: Option<&str>,

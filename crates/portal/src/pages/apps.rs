@@ -9,7 +9,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};
 use keyway_core::Timestamp;
 use keyway_core::ids::{ClientId, OwnerId};
-use keyway_core::oauth::{Client, RedirectUri};
+use keyway_core::oauth::{Client, ClientOrigin, RedirectUri};
 use keyway_store::StoreError;
 use keyway_store::tables::{clients, grants};
 use serde::Serialize;
@@ -55,6 +55,7 @@ struct AppRow {
     kind: &'static str,
     redirect_uris: Vec<RedirectUri>,
     users: u64,
+    registered_itself: bool,
     created_at: Timestamp,
     status: &'static str,
 }
@@ -84,6 +85,7 @@ fn row(client: Client, users: &[(ClientId, u64)]) -> AppRow {
         users: users.iter().find(|(id, _)| *id == client.id).map_or(0, |(_, count)| *count),
         client_id: client.id,
         kind: client.kind.as_str(),
+        registered_itself: client.origin == ClientOrigin::Dynamic,
         status: status(&client),
         created_at: client.created_at,
         name: client.name,
@@ -106,3 +108,6 @@ async fn own_client(portal: &Portal, owner: OwnerId, id: &str) -> Result<Client,
     let found: Result<_, StoreError> = portal.store.read(move |conn| clients::find(conn, id)).await;
     found?.filter(|client| client.owner == owner && !client.is_builtin()).ok_or(PageError::NotFound)
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use keyway_core::Timestamp;
 use keyway_core::oauth::{Client, ClientOrigin, Grant, IDENTITY_SCOPES, is_about_user};
-use keyway_core::owner::Owner;
+use keyway_core::owner::{Owner, OwnerKind};
 use keyway_core::scope::ScopeSet;
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ use crate::state::Portal;
 pub struct AppView {
     name: String,
     owner: String,
+    website: Option<String>,
     created_at: Timestamp,
     checked: bool,
 }
@@ -20,11 +21,18 @@ pub struct AppView {
 impl AppView {
     /// `client`, which `owner` registered.
     pub fn of(client: &Client, owner: Option<Owner>) -> Self {
+        let checked = client.origin != ClientOrigin::Dynamic;
         Self {
             name: client.name.clone(),
-            owner: owner.map_or_else(|| "an account that is gone".to_owned(), |owner| owner.name),
+            owner: match owner {
+                // It registered itself, on nobody's behalf: the portal's name would vouch for it.
+                Some(owner) if owner.kind == OwnerKind::Builtin && !checked => "somebody unknown".to_owned(),
+                Some(owner) => owner.name,
+                None => "an account that is gone".to_owned(),
+            },
+            website: client.website.clone(),
             created_at: client.created_at,
-            checked: client.origin != ClientOrigin::Dynamic,
+            checked,
         }
     }
 }
