@@ -205,3 +205,34 @@ test("a code that is bound to a key is worth nothing without it", async () => {
   await assert.rejects(client.authorizationCodeGrant(config, back, checks), /server responded with an error/);
   await client.authorizationCodeGrant(config, back, checks, undefined, { DPoP });
 });
+
+const device = "urn:ietf:params:oauth:grant-type:device_code";
+
+// A device's client, and what it shows its user.
+async function showCode() {
+  const made = await world.register("--auth-method", "none", "--scope", "notes:read", "--grant", "device_code", "--grant", "refresh_token");
+  const config = await world.discover(made);
+  const shown = await client.initiateDeviceAuthorization(config, { scope: "notes:read" });
+  return { config, shown, ask: () => client.genericGrantRequest(config, device, { device_code: shown.device_code }) };
+}
+
+test("a device gets tokens once its user has said yes elsewhere", async () => {
+  const { config, shown, ask } = await showCode();
+  assert.equal(shown.verification_uri, `${world.portal}/device`);
+  assert.equal(shown.verification_uri_complete, `${world.portal}/device?user_code=${shown.user_code}`);
+  assert.equal(shown.interval, 5);
+  await refused(ask(), "authorization_pending");
+  await refused(ask(), "slow_down");
+  await ada.connect(shown.user_code);
+
+  const tokens = await client.pollDeviceAuthorizationGrant(config, { ...shown, interval: 0.1 });
+  assert.deepEqual((await world.call(tokens.access_token)).body.scopes, ["notes:read"]);
+  assert.ok((await client.refreshTokenGrant(config, tokens.refresh_token)).access_token);
+  await refused(ask(), "invalid_grant");
+});
+
+test("a device whose user says no is told so", async () => {
+  const { shown, ask } = await showCode();
+  await ada.connect(shown.user_code, "deny");
+  await refused(ask(), "access_denied");
+});

@@ -1,8 +1,10 @@
 // openid-client as an OpenID Connect client: ID tokens, userinfo, what prompts do, and signing out.
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
 import { after, before, test } from "node:test";
+import { createRemoteJWKSet, jwtVerify } from "jose";
 import * as client from "openid-client";
-import { Person, World, authorize, refused } from "./world.mjs";
+import { Person, World, authorize, left, refused } from "./world.mjs";
 
 const scope = "openid profile email notes:read";
 let world;
@@ -92,4 +94,43 @@ test("prompt=login makes the person sign in anew", async () => {
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   const again = (await tokens(config, ada, { prompt: "login", max_age: "3600" })).claims().auth_time;
   assert.ok(again > before, `${again} after ${before}`);
+});
+
+test("an app signs its user out, who comes back to it", async () => {
+  const bob = await world.person("bob@example.com");
+  const config = await world.discover(await world.registerApp("--post-logout-redirect-uri", left));
+  const given = await tokens(config, bob);
+  const address = client.buildEndSessionUrl(config, { id_token_hint: given.id_token, post_logout_redirect_uri: left, state: "s" });
+  const back = await bob.get(address);
+  assert.equal(String(back), `${left}?state=s`);
+  await refused(client.refreshTokenGrant(config, given.refresh_token), "invalid_grant");
+  const { back: refusal, checks } = await authorize(config, bob, { scope, prompt: "none" });
+  await refused(client.authorizationCodeGrant(config, refusal, checks), "login_required");
+});
+
+test("apps are told when their user signs out, with a token that the library's keys verify", async (t) => {
+  let arrive;
+  const told = new Promise((resolve) => (arrive = resolve));
+  const app = createServer((request, response) => {
+    let body = "";
+    request.on("data", (part) => (body += part)).on("end", () => {
+      response.writeHead(200).end();
+      arrive(new URLSearchParams(body));
+    });
+  });
+  await new Promise((resolve) => app.listen(0, "127.0.0.1", resolve));
+  t.after(() => app.close());
+  const eve = await world.person("eve@example.com");
+  const uri = `http://127.0.0.1:${app.address().port}/signed-out`;
+  const made = await world.registerApp("--backchannel-logout-uri", uri, "--post-logout-redirect-uri", left);
+  const config = await world.discover(made);
+  const given = await tokens(config, eve);
+  await eve.get(client.buildEndSessionUrl(config, { id_token_hint: given.id_token, post_logout_redirect_uri: left }));
+  const keys = createRemoteJWKSet(new URL(config.serverMetadata().jwks_uri));
+  const token = (await told).get("logout_token");
+  const { payload } = await jwtVerify(token, keys, { issuer: world.portal, audience: made.client_id, typ: "logout+jwt" });
+  assert.equal(payload.sub, given.claims().sub);
+  assert.equal(payload.sid, given.claims().sid);
+  assert.deepEqual(payload.events, { "http://schemas.openid.net/event/backchannel-logout": {} });
+  assert.equal(payload.nonce, undefined);
 });

@@ -1,18 +1,21 @@
 //! Every grant that the `oauth2` crate knows.
 
+use std::cell::Cell;
+
 use keyway_core::oauth::{AuthMethod, ClientKind, GrantType};
 use keyway_portal::flows::clients::NewClient;
 use oauth2::basic::{BasicClient, BasicTokenResponse};
 use oauth2::{
-    AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
-    HttpRequest, HttpResponse, IntrospectionUrl, PkceCodeChallenge, RedirectUrl, RequestTokenError,
-    RevocationUrl, Scope, StandardRevocableToken, TokenIntrospectionResponse as _, TokenResponse as _,
-    TokenUrl,
+    AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, DeviceAuthorizationUrl,
+    EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IntrospectionUrl, PkceCodeChallenge, RedirectUrl,
+    RequestTokenError, RevocationUrl, Scope, StandardDeviceAuthorizationResponse, StandardRevocableToken,
+    TokenIntrospectionResponse as _, TokenResponse as _, TokenUrl,
 };
 
 use crate::harness::actors::{Actor as _, JwtClient};
 use crate::harness::app::{Backend, TestApp};
 use crate::harness::apps::{CALLBACK, notebook};
+use crate::harness::browser::Browser;
 
 /// The library's client, told all our endpoints.
 type App = BasicClient<EndpointSet, EndpointNotSet, EndpointSet, EndpointSet, EndpointSet>;
@@ -179,4 +182,43 @@ async fn a_revoked_refresh_token_takes_its_family_along() {
         assert_eq!(code_of(refused.unwrap_err()), "invalid_grant");
         world.app.stop().await;
     }
+}
+
+#[actix_web::test]
+async fn a_device_waits_until_its_user_says_yes() {
+    for backend in Backend::ALL {
+        let mut new = by(AuthMethod::None);
+        new.profile.grant_types = vec![GrantType::DeviceCode, GrantType::RefreshToken];
+        new.profile.redirect_uris.clear();
+        let world = World::new(backend, new).await;
+        let http = &world.app.anonymous.http;
+        let endpoint = DeviceAuthorizationUrl::new(world.app.url("/oauth/device_authorization")).unwrap();
+        let client = world.client.clone().set_device_authorization_url(endpoint);
+        let asked = client.exchange_device_code().add_scope(Scope::new("notes:read".into()));
+        let shown: StandardDeviceAuthorizationResponse = asked.request_async(http).await.unwrap();
+        let browser = world.app.signed_in("ada@example.com").await;
+        let complete = shown.verification_uri_complete().unwrap().secret();
+
+        // The library asks, is told to wait, and waits as long as it was told to: meanwhile ada says yes.
+        let waits = Cell::new(0);
+        let wait = |time: std::time::Duration| {
+            waits.set(waits.get() + 1);
+            assert_eq!(time.as_secs(), 5);
+            world.app.advance(keyway_core::Duration::seconds(5));
+            connect(&browser, complete)
+        };
+        let asked = client.exchange_device_access_token(&shown);
+        let tokens = asked.request_async(http, wait, None).await.unwrap();
+        assert_eq!(waits.get(), 1);
+        assert_eq!(world.calls(&tokens).await, 200);
+        assert!(tokens.refresh_token().is_some());
+        world.app.stop().await;
+    }
+}
+
+/// Says yes to a device.
+async fn connect(browser: &Browser, address: &str) {
+    let page = browser.get(address).await.expect(200);
+    let page = browser.submit(&Browser::form(&page, "/device")).await.expect(200);
+    browser.submit(&Browser::form(&page, "/device/decision").add("decision", "allow")).await.expect(200);
 }
