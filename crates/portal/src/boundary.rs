@@ -39,8 +39,9 @@ pub async fn boundary(
     // The guard of the management API takes this id and moment for its own.
     request.extensions_mut().insert(Arrival { request: id, moment: start });
     let (method, path) = (request.method().clone(), request.path().to_owned());
-    if method == Method::HEAD {
-        // Whatever can be fetched can be asked about; the body is left out on the wire (RFC 9110 §9.3.2).
+    if method == Method::HEAD && path != "/oauth/authorize" {
+        // Whatever can be fetched can be asked about; the body is left out on the wire (RFC 9110 §9.3.2). What gives
+        // codes is no mere fetching.
         request.head_mut().method = Method::GET;
     }
     let face = Face::of(&path);

@@ -245,9 +245,12 @@ fn page_of_form(path: &str) -> &str {
     path
 }
 
+/// The longest path that is come back to, in bytes: an authorization request with the longest `state` and `nonce`.
+const MAX_PATH: usize = 16_000;
+
 /// A path of ours to come back to, or none: never another host, never a scheme.
 pub fn own_path(text: &str) -> Option<&str> {
-    let plain = text.len() <= 2_000 && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    let plain = text.len() <= MAX_PATH && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
     let own = text.starts_with('/') && !text.starts_with("//");
     // However a browser reads it, it must stay here.
     let base = url::Url::parse("https://portal.invalid").ok()?;

@@ -49,11 +49,15 @@ pub fn content_security_policy(connect: &[&str], form_action: Option<&str>) -> S
     policy
 }
 
+/// The parameter that names the redirect URI of an authorization request for this portal's pages alone.
+pub const ENDS_AT: &str = "ends_at";
+
 /// Where a form may end up when it leads through `/oauth/authorize`: the app's redirect URI, by its origin or its
 /// private scheme.
 pub fn form_action_of(return_to: &str) -> Option<String> {
     let query = return_to.strip_prefix("/oauth/authorize?")?;
-    let (_, uri) = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "redirect_uri")?;
+    let (_, uri) = url::form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "redirect_uri" || name == ENDS_AT)?;
     form_action_to(&uri)
 }
 

@@ -87,6 +87,7 @@ const SWEEPS: &[(&str, Sweep)] = &[
     ("spent_proofs", |conn, now, _| sweep_spent_proofs(conn, now)),
     ("authorization_codes", sweep_codes),
     ("device_codes", sweep_device_codes),
+    ("pushed_requests", |conn, now, _| sweep_pushed_requests(conn, now)),
     ("access_tokens", sweep_access_tokens),
     ("refresh_tokens", sweep_refresh_tokens),
     ("families", sweep_families),
@@ -203,6 +204,10 @@ fn sweep_codes(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usiz
 fn sweep_device_codes(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usize, StoreError> {
     let over = device_codes::expires_at.le((now - keep.expired).as_micros());
     delete_batch!(conn, device_codes, digest: Vec<u8>, over)
+}
+
+fn sweep_pushed_requests(conn: &mut Conn, now: Timestamp) -> Result<usize, StoreError> {
+    delete_batch!(conn, pushed_requests, digest: Vec<u8>, pushed_requests::expires_at.le(now.as_micros()))
 }
 
 fn sweep_access_tokens(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usize, StoreError> {

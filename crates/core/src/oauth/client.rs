@@ -168,6 +168,15 @@ impl Client {
     pub fn is_builtin(&self) -> bool {
         self.origin == ClientOrigin::Builtin
     }
+    /// Where a request is answered that names `asked`; one that names none, only if a single URI is registered
+    /// (RFC 6749 §3.1.2.3).
+    pub fn redirect_for<'u>(&'u self, asked: Option<&'u str>) -> Option<&'u str> {
+        match (asked, self.redirect_uris.as_slice()) {
+            (Some(asked), _) => self.redirect_uri(asked).map(|_| asked),
+            (None, [only]) => Some(only.as_str()),
+            (None, _) => None,
+        }
+    }
     /// The registered URI that `asked` is allowed by: equal to it, or differing in a loopback port alone.
     pub fn redirect_uri(&self, asked: &str) -> Option<&RedirectUri> {
         self.redirect_uris.iter().find(|uri| uri.matches(asked))

@@ -71,15 +71,26 @@ pub struct AuthorizationRequest {
     pub max_age: Option<Duration>,
     /// The key that the code shall be bound to (`dpop_jkt`, RFC 9449 §10).
     pub bound_to: Option<Thumbprint>,
+    /// Whom the client expects (`id_token_hint`).
+    pub expected: Option<OwnerId>,
+    /// When it was pushed: who signed in after that did so for it.
+    pub pushed_at: Option<Timestamp>,
 }
 
-/// Reads a request of `client`, whose redirect URI has been checked.
+/// What is said to a client whose `id_token_hint` is not an ID token that it got here.
+pub fn strange_hint() -> OauthError {
+    OauthError::new(ErrorCode::InvalidRequest, "id_token_hint is no ID token of this client")
+}
+
+/// Reads a request of `client`, whose redirect URI has been checked. Parameters that nobody knows are ignored
+/// (RFC 6749 §3.1).
 ///
 /// # Errors
 /// What goes back to the client by redirect (RFC 6749 §4.1.2.1).
 pub fn read(
     client: &Client,
     catalogue: &Catalogue,
+    redirect_uri: &str,
     params: &Params,
 ) -> Result<AuthorizationRequest, OauthError> {
     let invalid = |text: &'static str| OauthError::new(ErrorCode::InvalidRequest, text);
@@ -92,11 +103,12 @@ pub fn read(
             "this client may not use the authorization_code grant",
         ));
     }
-    if params.get("response_mode").is_some_and(|mode| mode != "query") {
-        return Err(invalid("only response_mode=query is served"));
-    }
-    if params.get("request").is_some() || params.get("request_uri").is_some() {
-        return Err(invalid("request objects are not supported: send plain parameters"));
+    unsupported(params)?;
+    match params.get("response_mode") {
+        None | Some("query") => {}
+        Some("form_post") if redirect_uri.starts_with("http") => {}
+        Some("form_post") => return Err(invalid("a form can be posted to http and https alone")),
+        Some(_) => return Err(invalid("response_mode is query or form_post")),
     }
     if params.require("code_challenge_method")? != "S256" {
         return Err(invalid("code_challenge_method must be S256"));
@@ -121,7 +133,36 @@ pub fn read(
     let (asked, offline) = asked_scopes(client, params)?;
     let named = params.get("scope").is_some();
     let (audience, scopes) = target(client, catalogue, params.resource()?, &asked, named)?;
-    Ok(AuthorizationRequest { scopes, offline, audience, challenge, nonce, prompt, max_age, bound_to })
+    Ok(AuthorizationRequest {
+        scopes,
+        offline,
+        audience,
+        challenge,
+        nonce,
+        prompt,
+        max_age,
+        bound_to,
+        expected: None,
+        pushed_at: None,
+    })
+}
+
+/// OpenID Connect Core §3.1.2.6: what a server that does not take these says.
+fn unsupported(params: &Params) -> Result<(), OauthError> {
+    for (name, code, text) in [
+        ("request", ErrorCode::RequestNotSupported, "send plain parameters, or push them"),
+        (
+            "request_uri",
+            ErrorCode::RequestUriNotSupported,
+            "only a request_uri from our own pushed request endpoint",
+        ),
+        ("registration", ErrorCode::RegistrationNotSupported, "register the client beforehand"),
+    ] {
+        if params.get(name).is_some() {
+            return Err(OauthError::new(code, text));
+        }
+    }
+    Ok(())
 }
 
 /// What is asked of an API and about the user, and whether the consent shall outlive the browser session
@@ -191,6 +232,8 @@ pub struct User {
 pub enum Next {
     /// The user signs in.
     SignIn,
+    /// Another than the signed-in user signs in.
+    SignInAsOther,
     /// The signed-in user proves again who they are.
     SignInAgain,
     /// The user consents.
@@ -215,8 +258,12 @@ pub fn next(
     let Some(user) = user else {
         return or(Next::SignIn, ErrorCode::LoginRequired, "the user is not signed in");
     };
+    if request.expected.is_some_and(|expected| expected != user.owner) {
+        return or(Next::SignInAsOther, ErrorCode::LoginRequired, "another user is signed in");
+    }
     let too_long_ago = request.max_age.is_some_and(|max| now.since(user.auth_time) > max);
-    if request.prompt.login || too_long_ago {
+    let has_signed_in_for_it = request.pushed_at.is_some_and(|at| user.auth_time >= at);
+    if (request.prompt.login || too_long_ago) && !has_signed_in_for_it {
         return or(Next::SignInAgain, ErrorCode::LoginRequired, "the user has to sign in again");
     }
     let consented =

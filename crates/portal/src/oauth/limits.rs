@@ -79,6 +79,9 @@ pub struct EndpointLimits {
     register: KeyedLimit<IpAddr>,
     userinfo: KeyedLimit<EntityId>,
     device: KeyedLimit<IpAddr>,
+    par: KeyedLimit<ClientId>,
+    authorize: KeyedLimit<EntityId>,
+    authorize_unknown: KeyedLimit<IpAddr>,
 }
 
 impl EndpointLimits {
@@ -94,6 +97,9 @@ impl EndpointLimits {
             register: by_address(limits.register),
             userinfo: KeyedLimit::new(limits.userinfo, Arc::clone(clock)),
             device: by_address(limits.device),
+            par: KeyedLimit::new(limits.par, Arc::clone(clock)),
+            authorize: KeyedLimit::new(limits.authorize, Arc::clone(clock)),
+            authorize_unknown: by_address(limits.authorize),
         }
     }
     /// `/oauth/token`, by address.
@@ -116,6 +122,23 @@ impl EndpointLimits {
     /// Over the limit.
     pub fn register(&self, address: IpAddr) -> Result<(), EndpointError> {
         self.register.spend(&counted(address))
+    }
+    /// `/oauth/par`, by client.
+    ///
+    /// # Errors
+    /// Over the limit.
+    pub fn par(&self, client: ClientId) -> Result<(), EndpointError> {
+        self.par.spend(&client)
+    }
+    /// `/oauth/authorize`, by person; by address where nobody has signed in.
+    ///
+    /// # Errors
+    /// Over the limit.
+    pub fn authorize(&self, person: Option<EntityId>, address: IpAddr) -> Result<(), EndpointError> {
+        match person {
+            Some(person) => self.authorize.spend(&person),
+            None => self.authorize_unknown.spend(&counted(address)),
+        }
     }
     /// `/oauth/userinfo`, by token.
     ///

@@ -9,6 +9,7 @@ mod introspect;
 mod jwks;
 pub mod limits;
 mod metadata;
+mod par;
 pub mod params;
 mod register;
 mod revoke;
@@ -30,6 +31,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
             open("/oauth/device_authorization")
                 .route(web::post().to(device_authorization::device_authorization)),
         )
+        .service(open("/oauth/par").route(web::post().to(par::par)))
         .service(open("/oauth/revoke").route(web::post().to(revoke::revoke)))
         .service(web::resource("/oauth/introspect").route(web::post().to(introspect::introspect)))
         .service(open("/oauth/register").route(web::post().to(register::register)))

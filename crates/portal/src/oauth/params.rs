@@ -72,6 +72,20 @@ impl Params {
         OauthError::new(ErrorCode::InvalidRequest, format!("the parameter {shown} is repeated"))
     }
 
+    /// Without some of them.
+    #[must_use]
+    pub fn without(mut self, names: &[&str]) -> Self {
+        self.values.retain(|name, _| !names.contains(&name.as_str()));
+        self
+    }
+
+    /// With one of them set.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.values.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// As a query string.
     pub fn to_query(&self) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::letters::{self, Addressee};
 use super::password_check::{Checked, check};
 use super::sign_up::{Query, allow_redirect, check_mail};
-use crate::error::{FieldErrors, PageError, wait};
+use crate::error::{FieldErrors, PageError, wait, with_return};
 use crate::extract::{CsrfForm, Visitor, own_path};
 use crate::flows::accounts::{self, SignInError, SignedInNow};
 use crate::flows::inputs::Email;
@@ -78,7 +78,7 @@ async fn show(
     visitor: Visitor,
     query: web::Query<Query>,
 ) -> Result<HttpResponse, PageError> {
-    if visitor.person.is_some() {
+    if visitor.person.is_some() && !query.as_other {
         return Ok(see_other(own_path(&query.return_to).unwrap_or("/")));
     }
     let return_to = query.into_inner().return_to;
@@ -128,6 +128,9 @@ async fn submit(
     match portal.store.write(move |tx| accounts::sign_in(tx, &act, limit, policy, &who)).await {
         Ok(()) => {
             portal.mail_bell.ring();
+            if let Some(before) = visitor.person.as_ref().filter(|person| person.owner != owner) {
+                end_session(&portal, &visitor, before.owner).await?;
+            }
             welcome(&portal, &visitor, owner, &form.return_to)
         }
         Err(SignInError::Changed) => again(WRONG).await,
@@ -196,18 +199,24 @@ pub async fn app_of(portal: &Portal, return_to: &str) -> Result<Option<String>, 
 }
 
 #[derive(Deserialize)]
-struct Nothing {}
+struct SignOut {
+    #[serde(default)]
+    return_to: String,
+}
 
 async fn sign_out(
     portal: web::Data<Portal>,
     visitor: Visitor,
-    form: Result<CsrfForm<Nothing>, PageError>,
+    form: Result<CsrfForm<SignOut>, PageError>,
 ) -> Result<HttpResponse, PageError> {
     // Who is signed out already has what they asked for.
     let Some(person) = &visitor.person else { return Ok(see_other("/sign-in")) };
-    form?;
+    let CsrfForm(form) = form?;
     end_session(&portal, &visitor, person.owner).await?;
-    portal.redirect_with_flash(&visitor, "/sign-in", FlashKind::Ok, "You are signed out.")
+    // "Not you?" leads on to where it was asked.
+    let to =
+        own_path(&form.return_to).map_or_else(|| "/sign-in".to_owned(), |to| with_return("/sign-in", to));
+    portal.redirect_with_flash(&visitor, &to, FlashKind::Ok, "You are signed out.")
 }
 
 /// Signs the visitor out, with all that ends with the session.

@@ -28,6 +28,9 @@ pub fn configure(cfg: &mut ServiceConfig) {
 pub struct Query {
     #[serde(default)]
     pub return_to: String,
+    /// Whether somebody else than who is signed in shall sign in.
+    #[serde(default)]
+    pub as_other: bool,
 }
 
 #[derive(Clone, Default, Deserialize)]

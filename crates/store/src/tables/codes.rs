@@ -30,7 +30,7 @@ pub struct AuthorizationCode {
     pub grant: GrantId,
     /// The browser session that what it gives ends with; none for offline access.
     pub session: Option<SessionId>,
-    /// Exactly as asked; to be named again.
+    /// Exactly as asked; to be named again. Empty if the request named none.
     pub redirect_uri: String,
     /// What was authorised.
     pub scopes: ScopeSet,

@@ -22,6 +22,7 @@ pub mod mail_links;
 pub mod outbox;
 pub mod overview;
 pub mod owners;
+pub mod pushed_requests;
 pub mod records;
 pub mod refresh_tokens;
 pub mod registration_tokens;

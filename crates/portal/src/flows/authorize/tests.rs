@@ -62,7 +62,7 @@ fn app() -> Client {
 
 fn asked(extra: &str) -> Result<AuthorizationRequest, OauthError> {
     let text = format!("response_type=code&code_challenge_method=S256&code_challenge={CHALLENGE}&{extra}");
-    read(&app(), &catalogue(), &Params::parse(text.as_bytes()).unwrap())
+    read(&app(), &catalogue(), "https://app.example.com/callback", &Params::parse(text.as_bytes()).unwrap())
 }
 
 fn refused(extra: &str) -> ErrorCode {
@@ -91,13 +91,24 @@ fn what_the_client_may_not_ask_is_refused() {
     assert_eq!(refused("prompt=select"), ErrorCode::InvalidRequest);
     assert_eq!(refused("max_age=-1"), ErrorCode::InvalidRequest);
     assert_eq!(refused("response_mode=fragment"), ErrorCode::InvalidRequest);
-    assert_eq!(refused("request=x.y.z"), ErrorCode::InvalidRequest);
+    assert_eq!(refused("request=x.y.z"), ErrorCode::RequestNotSupported);
+    assert_eq!(refused("request_uri=https%3A%2F%2Fa.example"), ErrorCode::RequestUriNotSupported);
+    assert_eq!(refused("registration=%7B%7D"), ErrorCode::RegistrationNotSupported);
+    assert!(asked("scope=notes:read&response_mode=form_post&unknown=1").is_ok());
 }
 
 #[test]
 fn pkce_with_s256_is_required_of_everyone() {
-    let with =
-        |text: &str| read(&app(), &catalogue(), &Params::parse(text.as_bytes()).unwrap()).unwrap_err().code;
+    let with = |text: &str| {
+        read(
+            &app(),
+            &catalogue(),
+            "https://app.example.com/callback",
+            &Params::parse(text.as_bytes()).unwrap(),
+        )
+        .unwrap_err()
+        .code
+    };
     assert_eq!(with("response_type=code&scope=notes:read"), ErrorCode::InvalidRequest);
     let plain = format!("response_type=code&code_challenge={CHALLENGE}&code_challenge_method=plain");
     assert_eq!(with(&plain), ErrorCode::InvalidRequest);

@@ -90,7 +90,13 @@ fn find(
     if code.client != presented.client.id {
         return Ok(Found::Failed(refused("the code was issued to another client")));
     }
-    if presented.redirect_uri.as_deref() != Some(code.redirect_uri.as_str()) {
+    // RFC 6749 §4.1.3: to be named again if it was named; else it has at least to be the client's.
+    let named = presented.redirect_uri.as_deref();
+    let right = match code.redirect_uri.as_str() {
+        "" => named.is_none_or(|uri| presented.client.redirect_uri(uri).is_some()),
+        asked => named == Some(asked),
+    };
+    if !right {
         return Ok(Found::Failed(refused("redirect_uri is not the one that the code was sent to")));
     }
     if !presented.verifier.as_deref().is_some_and(|verifier| code.challenge.is_met_by(verifier)) {

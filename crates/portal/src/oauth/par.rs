@@ -1,0 +1,44 @@
+//! `/oauth/par` (RFC 9126): an authorization request, sent by the client itself.
+
+use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
+use actix_web::{HttpRequest, HttpResponse, web};
+use keyway_store::StoreError;
+use serde::Serialize;
+
+use super::client_auth::authenticate;
+use super::dpop::proven_key;
+use super::error::EndpointError;
+use super::params::Params;
+use super::token::act;
+use crate::extract::ClientAddress;
+use crate::flows::pushed;
+use crate::state::Portal;
+
+#[derive(Serialize)]
+struct Body<'b> {
+    request_uri: &'b str,
+    expires_in: i64,
+}
+
+/// Keeps a request and names it.
+///
+/// # Errors
+/// RFC 9126 §2.3.
+pub async fn par(
+    portal: web::Data<Portal>,
+    request: HttpRequest,
+    ClientAddress(address): ClientAddress,
+    params: Params,
+) -> Result<HttpResponse, EndpointError> {
+    let client = authenticate(&portal, &request, &params).await?;
+    portal.limits.par(client.id)?;
+    let proven = proven_key(&portal, &request, None).await?;
+    let params = pushed::check(&client, &portal.catalogue, params, proven)?;
+    let act = act(&portal, &client, address);
+    let kept: Result<_, StoreError> =
+        portal.store.write(move |tx| pushed::keep(tx, &act, &client, &params)).await;
+    Ok(HttpResponse::Created()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((PRAGMA, "no-cache"))
+        .json(Body { request_uri: kept?.expose(), expires_in: pushed::LIFETIME.as_seconds() }))
+}
