@@ -102,12 +102,26 @@ impl Profile {
         }
     }
 
+    /// An app that asks users who they are needs no scope of an API; one that acts for itself does.
+    fn check_scopes(&self, catalogue: &Catalogue) -> Result<(), ClientError> {
+        let asks_users = [GrantType::AuthorizationCode, GrantType::DeviceCode];
+        if self.scopes.is_empty() && !asks_users.iter().any(|grant| self.grant_types.contains(grant)) {
+            return Err(ClientError::NoScopes);
+        }
+        let known =
+            |name: &str| is_about_user(name) || catalogue.apis().iter().any(|api| api.scope(name).is_some());
+        match self.scopes.iter().find(|scope| !known(scope.as_str())) {
+            Some(unknown) => Err(ClientError::UnknownScope(unknown.to_string())),
+            None => Ok(()),
+        }
+    }
+
     /// Whether everything in it is well-formed and goes together for a client of this kind.
     pub(super) fn check(&self, kind: ClientKind, catalogue: &Catalogue) -> Result<(), ClientError> {
         self.check_name()?;
         self.check_uris()?;
         self.check_shape(kind)?;
-        if kind == ClientKind::ResourceServer { Ok(()) } else { check_scopes(catalogue, &self.scopes) }
+        if kind == ClientKind::ResourceServer { Ok(()) } else { self.check_scopes(catalogue) }
     }
 
     fn uses(&self, grant: GrantType) -> bool {
@@ -186,18 +200,6 @@ fn is_web(uri: &str, scheme: &str) -> bool {
                 && url.username().is_empty()
                 && url.password().is_none()
         })
-}
-
-fn check_scopes(catalogue: &Catalogue, scopes: &ScopeSet) -> Result<(), ClientError> {
-    if scopes.is_empty() {
-        return Err(ClientError::NoScopes);
-    }
-    let known =
-        |name: &str| is_about_user(name) || catalogue.apis().iter().any(|api| api.scope(name).is_some());
-    match scopes.iter().find(|scope| !known(scope.as_str())) {
-        Some(unknown) => Err(ClientError::UnknownScope(unknown.to_string())),
-        None => Ok(()),
-    }
 }
 
 /// Whether `scopes` let an app change or administer anything: then its owner is asked to sign in afresh.
