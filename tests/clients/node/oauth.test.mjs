@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import * as client from "openid-client";
-import { World, authorize as askFor, callback, keyPair, refused, signing } from "./world.mjs";
+import { Person, World, authorize as askFor, callback, keyPair, refused, signing } from "./world.mjs";
+import { password } from "../../lib/server.mjs";
 
 let world;
 let ada;
@@ -204,6 +205,45 @@ test("a code that is bound to a key is worth nothing without it", async () => {
   const { back, checks } = await authorize(config, { dpop_jkt: await DPoP.calculateThumbprint() });
   await assert.rejects(client.authorizationCodeGrant(config, back, checks), /server responded with an error/);
   await client.authorizationCodeGrant(config, back, checks, undefined, { DPoP });
+});
+
+for (const [name, { prepare, args, auth }] of Object.entries(ways)) {
+  test(`a ${name} client pushes its request, which works once and is its own`, async () => {
+    const pair = await prepare?.();
+    const made = await world.registerApp(...(pair ? args(pair) : args));
+    const config = await world.discover(made, auth(made, pair));
+    const verifier = client.randomPKCECodeVerifier();
+    const state = client.randomState();
+    const address = await client.buildAuthorizationUrlWithPAR(config, {
+      redirect_uri: callback,
+      scope: "notes:read",
+      code_challenge: await client.calculatePKCECodeChallenge(verifier),
+      code_challenge_method: "S256",
+      state,
+    });
+    assert.deepEqual([...address.searchParams.keys()].toSorted(), ["client_id", "request_uri"]);
+    const stolen = new URL(address);
+    stolen.searchParams.set("client_id", (await world.registerApp()).client_id);
+    assert.ok(!((await ada.get(stolen)) instanceof URL), "another client's request is nobody's");
+    // Somebody who is not signed in yet keeps the request over the detour.
+    const late = new Person(world.portal);
+    const page = await late.get(address);
+    await late.submit(page, "/sign-in", { email: "ada@example.com", password });
+    const checks = { pkceCodeVerifier: verifier, expectedState: state };
+    const tokens = await client.authorizationCodeGrant(config, await late.authorize(address), checks);
+    assert.equal(tokens.scope, "notes:read");
+    const again = await ada.get(address);
+    assert.ok(!(again instanceof URL) || again.searchParams.get("error"), "it is used up");
+  });
+}
+
+test("an answer by form reaches the app as a POST", async () => {
+  const config = await world.discover(await world.registerApp("--auth-method", "none"));
+  const { back, checks } = await authorize(config, { response_mode: "form_post" });
+  assert.equal(back.method, "POST");
+  assert.equal(back.url, callback);
+  const tokens = await client.authorizationCodeGrant(config, back, checks);
+  assert.equal((await world.call(tokens.access_token)).status, 200);
 });
 
 const device = "urn:ietf:params:oauth:grant-type:device_code";

@@ -88,12 +88,13 @@ test("prompt=none is answered at once, or with what is missing", async () => {
   await refused(ask(new Person(world.portal)), "login_required");
 });
 
-test("prompt=login makes the person sign in anew", async () => {
+test("prompt=login and max_age=0 make the person sign in anew", async () => {
   const config = await world.discover(await world.registerApp("--auth-method", "none"));
   const before = (await tokens(config, ada, { max_age: "3600" })).claims().auth_time;
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   const again = (await tokens(config, ada, { prompt: "login", max_age: "3600" })).claims().auth_time;
   assert.ok(again > before, `${again} after ${before}`);
+  assert.ok((await tokens(config, ada, { max_age: "0" })).claims().auth_time >= again);
 });
 
 test("an app signs its user out, who comes back to it", async () => {
