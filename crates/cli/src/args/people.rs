@@ -47,4 +47,7 @@ pub struct Login {
     /// Print the address instead of opening a browser.
     #[arg(long)]
     pub no_browser: bool,
+    /// Show a code to type in a browser, of this machine or any other.
+    #[arg(long)]
+    pub device: bool,
 }

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::output::say_beside;
 
 /// The built-in public client.
-const CLIENT: &str = "keyway-cli";
+pub(super) const CLIENT: &str = "keyway-cli";
 /// How long a person may take in the browser.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 /// The longest request line and headers that a browser's callback is read to.
@@ -130,17 +130,17 @@ fn client(public_url: &str) -> anyhow::Result<Client> {
         .set_auth_type(oauth2::AuthType::RequestBody))
 }
 
-fn at(public_url: &str, path: &str) -> String {
+pub(super) fn at(public_url: &str, path: &str) -> String {
     format!("{}{path}", public_url.trim_end_matches('/'))
 }
 
-fn http_client() -> anyhow::Result<reqwest::Client> {
+pub(super) fn http_client() -> anyhow::Result<reqwest::Client> {
     // Following a redirect could carry the code elsewhere.
     let builder = reqwest::ClientBuilder::new().redirect(reqwest::redirect::Policy::none());
     Ok(builder.timeout(Duration::from_secs(15)).build()?)
 }
 
-fn result(tokens: &oauth2::basic::BasicTokenResponse) -> LoginResult {
+pub(super) fn result(tokens: &oauth2::basic::BasicTokenResponse) -> LoginResult {
     use oauth2::TokenResponse as _;
     let scopes = tokens.scopes().map(|list| list.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(" "));
     LoginResult {

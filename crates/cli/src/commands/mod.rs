@@ -5,6 +5,7 @@ mod database;
 mod doctor;
 mod key;
 pub mod login;
+mod login_device;
 mod master_key;
 mod registration_token;
 pub mod servers;
@@ -38,7 +39,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 resource: args.audience,
                 open_browser: !args.no_browser,
             };
-            let result = servers::in_runtime(login::login(&request))?;
+            let result = match args.device {
+                true => servers::in_runtime(login_device::login(&request)),
+                false => servers::in_runtime(login::login(&request)),
+            }?;
             // The token response is what the command is for, so it is JSON either way.
             Output { json: true }.print(&result, |_| String::new())
         }

@@ -112,7 +112,13 @@ async fn what_is_wrong_with_a_token_request_is_said_as_rfc_6749_says_it() {
 #[tokio::test]
 async fn scripts_of_any_origin_may_ask_for_tokens_but_not_introspect() {
     let it = World::new(Backend::Sqlite).await;
-    for path in ["/oauth/token", "/oauth/revoke", "/.well-known/jwks.json"] {
+    for path in [
+        "/oauth/token",
+        "/oauth/par",
+        "/oauth/device_authorization",
+        "/oauth/revoke",
+        "/.well-known/jwks.json",
+    ] {
         let asked = TestRequest::default()
             .method(Method::OPTIONS)
             .uri(path)
@@ -125,6 +131,42 @@ async fn scripts_of_any_origin_may_ask_for_tokens_but_not_introspect() {
     let introspection = send(&it, "/oauth/introspect", &[("token", "x")]).await;
     assert_eq!(introspection.header("access-control-allow-origin"), "");
     refused(introspection, 401, "invalid_client");
+}
+
+/// Every endpoint, and what it serves.
+const ENDPOINTS: [(&str, &[&str]); 12] = [
+    ("/oauth/authorize", &["GET", "POST"]),
+    ("/oauth/token", &["POST"]),
+    ("/oauth/par", &["POST"]),
+    ("/oauth/device_authorization", &["POST"]),
+    ("/oauth/revoke", &["POST"]),
+    ("/oauth/introspect", &["POST"]),
+    ("/oauth/register", &["POST"]),
+    ("/oauth/userinfo", &["GET", "POST"]),
+    ("/oauth/consent", &["POST"]),
+    ("/.well-known/jwks.json", &["GET"]),
+    ("/.well-known/openid-configuration", &["GET"]),
+    ("/.well-known/oauth-authorization-server", &["GET"]),
+];
+
+#[tokio::test]
+async fn what_an_endpoint_does_not_serve_is_405_and_says_what_it_does() {
+    let it = World::new(Backend::Sqlite).await;
+    for (path, serves) in ENDPOINTS {
+        for method in [Method::PUT, Method::PATCH, Method::DELETE, Method::GET, Method::POST] {
+            if serves.contains(&method.as_str()) {
+                continue;
+            }
+            let asked = TestRequest::default().method(method.clone()).uri(path);
+            let answer = Browser::new(&it.it).send(asked).await;
+            assert_eq!(answer.status.as_u16(), 405, "{method} {path}");
+            let allowed: Vec<&str> = answer.header("allow").split(',').map(str::trim).collect();
+            assert!(serves.iter().all(|method| allowed.contains(method)), "{method} {path}: {allowed:?}");
+        }
+    }
+    // Asking about a code would spend it.
+    let asked = TestRequest::default().method(Method::HEAD).uri("/oauth/authorize");
+    Browser::new(&it.it).send(asked).await.expect(405);
 }
 
 #[tokio::test]

@@ -39,7 +39,6 @@ pub(super) struct Asked {
     pub(super) query: String,
 }
 
-#[expect(clippy::large_enum_variant, reason = "one a request, taken apart at once")]
 pub(super) enum Read {
     Valid(Asked, AuthorizationRequest),
     Refused(Asked, OauthError),
