@@ -93,3 +93,32 @@ for (const javaScript of [true, false]) {
     assert.equal(tokens.status, 200, JSON.stringify(tokens.body));
   });
 }
+
+test("keyway login --device gets its tokens by a code typed elsewhere", async (t) => {
+  const keyway = await Keyway.start(t);
+  const page = await keyway.page();
+  await signUp(page);
+  const command = keyway.begin(["login", "--device", "--scope", "notes:read"]);
+  t.after(() => command.kill());
+  let printed = "";
+  command.stdout.setEncoding("utf8").on("data", (text) => (printed += text));
+  const ended = new Promise((resolve) => command.on("close", resolve));
+  const code = await new Promise((resolve, reject) => {
+    let told = "";
+    command.stderr.setEncoding("utf8").on("data", (text) => {
+      told += text;
+      const found = /^ *([A-Z]{4}-[A-Z]{4})$/m.exec(told);
+      if (found) resolve(found[1]);
+    });
+    ended.then(() => reject(new Error(`it ended: ${told}`)));
+  });
+  await page.goto("/device");
+  await page.getByLabel("Code", { exact: true }).fill(code);
+  await press(page, "Go on");
+  await press(page, "Authorize");
+  await page.waitForURL("**/device/connected");
+  assert.equal(await ended, 0);
+  const tokens = JSON.parse(printed);
+  assert.equal(tokens.client_id, client);
+  assert.equal((await call(`${keyway.api}/v1/whoami`, tokens.access_token)).status, 200);
+});

@@ -70,6 +70,11 @@ export class Server {
     return JSON.parse((await child).stdout || "null");
   }
 
+  // Another command beside the running server, to be talked with while it runs.
+  begin(args) {
+    return spawn(binary(), args, { cwd: this.dataDir, env: this.#env, stdio: ["ignore", "pipe", "pipe"] });
+  }
+
   // Ends it, and fails if it does not end cleanly.
   async stop() {
     let how = 0;

@@ -1,11 +1,13 @@
 //! Requests over HTTP, as browsers and clients send them.
 
 use keyway_core::Duration;
+use keyway_core::jwt::{Algorithm, Purpose};
 use keyway_core::oauth::{Client, ClientKind, TokenFormat};
 use keyway_store::testing::Backend;
 use serde_json::Value;
 
 use super::*;
+use crate::flows::jwt;
 use crate::flows::tokens::tests::world::{VERIFIER, World};
 use crate::testing::{Answer, Browser};
 
@@ -277,4 +279,49 @@ async fn somebody_else_is_led_through_and_too_many_requests_wait() {
         browser.get(&path).await.expect(303);
     }
     browser.get(&path).await.expect(429);
+}
+
+/// The ID token that `app` gets for who is signed in.
+async fn id_token(browser: &mut Browser<'_>, app: &Client) -> String {
+    let ask = path(app, &[("scope", "openid")]).replacen("scope=notes%3Aread&", "", 1);
+    let consent = browser.get(&ask).await.expect(200);
+    let given = press(browser, &consent, "allow").await.expect(303);
+    let (code, id) = (answered(&given, "code").unwrap(), app.id.to_string());
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("code", code.as_str()),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", VERIFIER),
+        ("client_id", &id),
+    ];
+    let tokens = browser.post_raw("/oauth/token", &fields).await.expect(200);
+    let tokens: Value = serde_json::from_str(&tokens.body).unwrap();
+    tokens["id_token"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_hint_at_another_user_asks_that_one_to_sign_in() {
+    let it = World::new(Backend::Sqlite).await;
+    let (portal, purpose) = (&it.it.portal, Purpose::IdToken(Algorithm::Es256));
+    jwt::ensure(&portal.store, &portal.issuance.ring, it.act(), &[purpose]).await.unwrap();
+    let app = app(&it).await;
+    it.it.execute("UPDATE clients SET id_token_algorithm = 'ES256'");
+    let mut browser = Browser::new(&it.it);
+    browser.sign_up(GRACE).await.expect(303);
+    let hint = id_token(&mut browser, &app).await;
+    let consent = browser.get(&path(&app, &[("id_token_hint", &hint)])).await.expect(200);
+    press(&mut browser, &consent, "allow").await.expect(303);
+    browser.submit("/", "/sign-out", &[]).await.expect(303);
+    browser.sign_up("bob@example.com").await.expect(303);
+    let silent = browser.get(&path(&app, &[("id_token_hint", &hint), ("prompt", "none")])).await.expect(303);
+    assert_eq!(answered(&silent, "error").as_deref(), Some("login_required"));
+    let away = browser.get(&path(&app, &[("id_token_hint", &hint)])).await.expect(303);
+    let sign_in = away.location().to_owned();
+    let page = browser.get(&sign_in).await.expect(200);
+    let fields = [("email", GRACE), ("password", PASSWORD), ("return_to", &hidden(&page, "return_to"))];
+    let back = browser.submit(&sign_in, "/sign-in", &fields).await.expect(303);
+    let to = back.location().to_owned();
+    assert!(to.starts_with("/oauth/authorize?"), "{to}");
+    let next = browser.get(&to).await;
+    assert!(next.status.as_u16() == 200 || answered(&next, "code").is_some(), "{}", next.body);
 }
