@@ -59,7 +59,7 @@ class Keyway:
         until = time.monotonic() + 30
         while time.monotonic() < until and self.process.poll() is None:
             try:
-                if requests.get(f"{self.portal}/readyz", timeout=5).ok:
+                if requests.get(f"{self.portal}/readyz", timeout=30).ok:
                     return
             except requests.ConnectionError:
                 pass
@@ -78,16 +78,16 @@ class Keyway:
 
     def metadata(self):
         """RFC 8414."""
-        return requests.get(f"{self.portal}/.well-known/oauth-authorization-server", timeout=5).json()
+        return requests.get(f"{self.portal}/.well-known/oauth-authorization-server", timeout=30).json()
 
     def call(self, token, path="/v1/whoami"):
         """A call of the sample API."""
-        return requests.get(f"{self.api}{path}", headers={"Authorization": f"Bearer {token}"}, timeout=5)
+        return requests.get(f"{self.api}{path}", headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         try:
-            status = self.process.wait(timeout=10)
+            status = self.process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
@@ -122,13 +122,13 @@ class Person:
         self.submit(page, "/sign-up", name="Ada Example", email=email, password=PASSWORD)
 
     def get(self, address):
-        return self._follow(self.http.get(address, allow_redirects=False, timeout=10))
+        return self._follow(self.http.get(address, allow_redirects=False, timeout=30))
 
     def submit(self, page, action, **fields):
         """Fills in the page's form with this action and sends it."""
         target, held = next(form for form in Forms(page.text).found if form[0].startswith(action))
         address = urljoin(self.portal, target)
-        return self._follow(self.http.post(address, data=held | fields, allow_redirects=False, timeout=10))
+        return self._follow(self.http.post(address, data=held | fields, allow_redirects=False, timeout=30))
 
     def authorize(self, address):
         """Goes where an app sends its user, consents where that is asked, and gives where the app gets its answer."""
@@ -144,7 +144,7 @@ class Person:
             address = urljoin(answer.url, answer.headers["Location"])
             if not address.startswith(f"{self.portal}/"):
                 return address
-            answer = self.http.get(address, allow_redirects=False, timeout=10)
+            answer = self.http.get(address, allow_redirects=False, timeout=30)
         return answer
 
 

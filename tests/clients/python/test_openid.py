@@ -26,14 +26,14 @@ def signed_in(keyway, person, *arguments):
 
 
 def discovered(keyway):
-    return requests.get(f"{keyway.portal}/.well-known/openid-configuration", timeout=5).json()
+    return requests.get(f"{keyway.portal}/.well-known/openid-configuration", timeout=30).json()
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
 def test_authlib_validates_the_id_token_through_the_published_keys(keyway, ada, algorithm):
     made, token = signed_in(keyway, ada, "--id-token-alg", algorithm)
     document = discovered(keyway)
-    keys = KeySet.import_key_set(requests.get(document["jwks_uri"], timeout=5).json())
+    keys = KeySet.import_key_set(requests.get(document["jwks_uri"], timeout=30).json())
     decoded = jose.decode(token["id_token"], keys, algorithms=document["id_token_signing_alg_values_supported"])
     # With the access token: at_hash is checked as well.
     claims = CodeIDToken(
