@@ -104,6 +104,26 @@ async fn a_device_gets_its_tokens_once_after_its_person_said_yes() {
 }
 
 #[tokio::test]
+async fn of_many_polls_at_once_one_gets_the_tokens() {
+    for backend in Backend::ALL {
+        let it = World::new(backend).await;
+        let app = it.client(ClientKind::Public, TokenFormat::Opaque).await;
+        let mut browser = Browser::new(&it.it);
+        browser.sign_up(GRACE).await.expect(303);
+        let device = Device::start(&it, &app).await;
+        device.decide(&mut browser, "allow").await.expect(303);
+        let polls = futures_util::future::join_all((0..8).map(|_| device.poll_as(&device.client))).await;
+        let given = polls.iter().filter(|answer| answer.status.as_u16() == 200).count();
+        assert_eq!(given, 1, "{backend:?}");
+        assert!(
+            polls
+                .iter()
+                .all(|answer| answer.status.as_u16() == 200 || json(answer)["error"] == "invalid_grant")
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_device_that_polls_too_often_waits_five_seconds_longer_each_time() {
     for backend in Backend::ALL {
         let it = World::new(backend).await;
