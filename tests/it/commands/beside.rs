@@ -2,6 +2,9 @@
 
 use crate::harness::process::{Dev, run_json, run_refused};
 
+/// After the first start: one that signs and one that will, for access tokens and for each algorithm of ID tokens.
+const SIGNING_KEYS: usize = 8;
+
 #[tokio::test]
 async fn people_keys_clients_and_tokens_are_made_beside_a_running_server() {
     let dev = Dev::start().await;
@@ -68,7 +71,7 @@ async fn people_keys_clients_and_tokens_are_made_beside_a_running_server() {
     assert!(pair["refresh_token"].as_str().unwrap().starts_with("keyway_rt_"));
 
     let signing = run_json(&mut dev.command(&["signing-key", "list", "--json"]));
-    assert_eq!(signing.as_array().unwrap().len(), 2);
+    assert_eq!(signing.as_array().unwrap().len(), SIGNING_KEYS);
     let line = run_refused(&mut dev.command(&["user", "suspend", "ada@example.com"]));
     assert_eq!(line, "keyway: the last administrator cannot be suspended");
     let found = run_json(&mut dev.command(&["doctor", "--json"]));
@@ -153,7 +156,7 @@ async fn a_backup_is_written_beside_a_running_server_and_restored_without_it() {
         "--replace",
         "--json",
     ]));
-    assert_eq!(restored["revoked_signing_keys"], 2);
+    assert_eq!(restored["revoked_signing_keys"], SIGNING_KEYS);
     let people = run_json(crate::harness::process::keyway(folder.path()).args(["user", "list", "--json"]));
     assert_eq!(people.as_array().unwrap().len(), 1);
 }
@@ -163,7 +166,7 @@ async fn the_master_key_is_replaced_beside_a_running_server() {
     let mut dev = Dev::start().await;
     run_json(&mut dev.command(&["user", "create", "--email", "ada@example.com", "--json"]));
     let rotated = run_json(&mut dev.command(&["master-key", "rotate", "--json"]));
-    assert_eq!(rotated["resealed"], 2);
+    assert_eq!(rotated["resealed"], SIGNING_KEYS);
     let mint = ["token", "mint", "--user", "ada@example.com", "--scope", "notes:read", "--json"];
     let pair = run_json(&mut dev.command(&mint));
     // The running server signs with a key that it unsealed before, or under the new key.
