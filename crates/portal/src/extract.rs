@@ -2,15 +2,14 @@
 
 use std::net::IpAddr;
 use std::ops::Deref;
-use std::sync::Arc;
 
 use actix_session::{Session, SessionExt as _};
 use actix_web::http::Method;
 use actix_web::http::header::USER_AGENT;
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use futures_util::future::{LocalBoxFuture, Ready, ready};
-use keyway_core::address::{AddressList, canonical};
 use keyway_core::ids::{EntityId, OwnerId, SessionId};
+use keyway_guard::extract::client_address;
 use keyway_store::StoreError;
 use keyway_store::tables::audit::{Actor, ActorKind};
 use keyway_store::tables::{accounts, owners};
@@ -74,8 +73,7 @@ impl Visitor {
     }
     /// An act of `actor`, now, from where the visitor is.
     pub fn act_as(&self, portal: &Portal, actor: Actor) -> Act {
-        let (random, address) = (Arc::clone(&portal.random), Some(self.origin.address));
-        Act { now: portal.now(), random, actor, address }
+        portal.act(actor, self.origin.address)
     }
 }
 
@@ -269,24 +267,12 @@ impl ClientAddress {
     /// When the application has no portal among its data.
     pub fn of(request: &HttpRequest) -> Result<Self, PageError> {
         let portal = portal(request)?;
-        let unknown = IpAddr::from([0, 0, 0, 0]);
-        let peer = request.peer_addr().map_or(unknown, |peer| canonical(peer.ip()));
         let lines = request.headers().get_all("x-forwarded-for").filter_map(|line| line.to_str().ok());
-        let named: Vec<&str> = lines.flat_map(|line| line.split(',')).collect();
-        Ok(Self(behind_proxies(peer, &named, &portal.settings.trusted_proxies)))
+        let forwarded: Vec<&str> = lines.collect();
+        let peer = request.peer_addr().map(|peer| peer.ip());
+        let address = client_address(peer, forwarded.into_iter(), &portal.settings.trusted_proxies);
+        Ok(Self(address.unwrap_or(IpAddr::from([0, 0, 0, 0]))))
     }
-}
-
-fn behind_proxies(peer: IpAddr, named: &[&str], trusted: &AddressList) -> IpAddr {
-    let mut address = peer;
-    for text in named.iter().rev() {
-        if !trusted.contains(address) {
-            break;
-        }
-        let Ok(next) = text.trim().parse() else { break };
-        address = canonical(next);
-    }
-    address
 }
 
 impl FromRequest for ClientAddress {
@@ -321,20 +307,5 @@ mod tests {
         assert_eq!(page_of_form(&format!("/apps/{id}/secrets/{id}/revoke")), format!("/apps/{id}"));
         assert_eq!(page_of_form(&format!("/apps/{id}")), format!("/apps/{id}"));
         assert_eq!(page_of_form("/settings/password"), "/settings/password");
-    }
-
-    #[test]
-    fn only_trusted_proxies_name_the_client() {
-        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        let trusted: AddressList = "10.0.0.0/8".parse().unwrap();
-        let none = AddressList::default();
-        assert_eq!(behind_proxies(ip("203.0.113.9"), &["1.2.3.4"], &none), ip("203.0.113.9"));
-        assert_eq!(behind_proxies(ip("203.0.113.9"), &["1.2.3.4"], &trusted), ip("203.0.113.9"));
-        assert_eq!(
-            behind_proxies(ip("10.0.0.1"), &["1.2.3.4", " 198.51.100.7"], &trusted),
-            ip("198.51.100.7")
-        );
-        assert_eq!(behind_proxies(ip("10.0.0.1"), &["1.2.3.4", "10.0.0.2"], &trusted), ip("1.2.3.4"));
-        assert_eq!(behind_proxies(ip("10.0.0.1"), &["nonsense"], &trusted), ip("10.0.0.1"));
     }
 }

@@ -1,5 +1,6 @@
 //! What every handler shares, and the ways to answer with a page.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
@@ -12,11 +13,13 @@ use keyway_core::{Clock, Random, Timestamp};
 use keyway_guard::Guard;
 use keyway_store::Store;
 use keyway_store::seal::MasterKey;
+use keyway_store::tables::audit::Actor;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::error::PageError;
 use crate::extract::Visitor;
+use crate::flows::Act;
 use crate::flows::tokens::Issuance;
 use crate::mail::MailBell;
 use crate::metrics::Metrics;
@@ -84,6 +87,11 @@ impl Portal {
     /// The wall clock.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// An act of `actor`, now, from `address`.
+    pub fn act(&self, actor: Actor, address: IpAddr) -> Act {
+        Act { now: self.now(), random: Arc::clone(&self.random), actor, address: Some(address) }
     }
 
     /// A page for a visitor, with what the last form did, if that has not been shown.

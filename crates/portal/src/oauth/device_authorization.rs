@@ -1,15 +1,17 @@
 //! `/oauth/device_authorization` (RFC 8628 §3.1): a device gets a code to poll with and one to show.
 
-use actix_web::http::header::{CACHE_CONTROL, PRAGMA, USER_AGENT};
+use actix_web::http::StatusCode;
+use actix_web::http::header::USER_AGENT;
 use actix_web::{HttpRequest, HttpResponse, web};
 use keyway_core::oauth::{DEVICE_CODE_LIFETIME, DEVICE_POLL_INTERVAL};
 use keyway_store::StoreError;
+use keyway_store::tables::audit::Actor;
 use serde::Serialize;
 
+use super::answer::answer;
 use super::client_auth::authenticate;
 use super::error::EndpointError;
 use super::params::Params;
-use super::token::act;
 use crate::extract::ClientAddress;
 use crate::flows::device::{self, UserCodeKey};
 use crate::state::Portal;
@@ -36,7 +38,7 @@ pub async fn device_authorization(
 ) -> Result<HttpResponse, EndpointError> {
     portal.limits.device(address)?;
     let client = authenticate(&portal, &request, &params).await?;
-    let act = act(&portal, &client, address);
+    let act = portal.act(Actor::client(client.id, &client.name), address);
     let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
     let asked = device::read(client, &portal.catalogue, &params, user_agent)?;
     let (brand, key) = (portal.shapes.brand.clone(), UserCodeKey::derive(&portal.master_key));
@@ -45,15 +47,12 @@ pub async fn device_authorization(
     let begun = begun?;
     let user_code = begun.user_code.shown();
     let page = format!("{}/device", portal.settings.public_url);
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((PRAGMA, "no-cache"))
-        .json(Body {
-            device_code: begun.device_code.expose(),
-            user_code: &user_code,
-            verification_uri_complete: format!("{page}?user_code={user_code}"),
-            verification_uri: page,
-            expires_in: DEVICE_CODE_LIFETIME.as_seconds(),
-            interval: DEVICE_POLL_INTERVAL.as_seconds(),
-        }))
+    Ok(answer(StatusCode::OK).json(Body {
+        device_code: begun.device_code.expose(),
+        user_code: &user_code,
+        verification_uri_complete: format!("{page}?user_code={user_code}"),
+        verification_uri: page,
+        expires_in: DEVICE_CODE_LIFETIME.as_seconds(),
+        interval: DEVICE_POLL_INTERVAL.as_seconds(),
+    }))
 }

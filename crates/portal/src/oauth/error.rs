@@ -1,13 +1,14 @@
 //! What OAuth's endpoints answer when they refuse (RFC 6749 §5.2): JSON, `no-store`, and on a 401 a challenge.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use keyway_core::oauth::dpop::{PROOF_ALGORITHMS, ProofError};
 use keyway_core::oauth::{ErrorCode, OauthError};
 use keyway_store::StoreError;
 use serde::Serialize;
 
+use super::answer::answer;
 use crate::flows::tokens::TokenError;
 
 /// Why an endpoint refuses.
@@ -79,8 +80,7 @@ impl ResponseError for EndpointError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut answer = HttpResponse::build(self.status_code());
-        answer.insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache"));
+        let mut answer = answer(self.status_code());
         let description;
         let (error, description) = match self {
             Self::Oauth(error) => {

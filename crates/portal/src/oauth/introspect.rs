@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use keyway_core::oauth::EXPLAIN;
 use keyway_core::secret::PlainSecret;
 
+use super::answer::answer;
 use super::client_auth::authenticate;
 use super::error::EndpointError;
 use super::params::Params;
@@ -35,10 +36,6 @@ pub async fn introspect(
     let token = PlainSecret::new(params.require("token")?);
     let asked = flow::Asked { asker, token, explain: params.get(EXPLAIN) == Some("1") };
     let (issuance, shapes, now) = (portal.issuance.clone(), Arc::clone(&portal.shapes), portal.clock.now());
-    let answer =
-        portal.store.read(move |conn| flow::introspect(conn, &issuance, &shapes, &asked, now)).await?;
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((PRAGMA, "no-cache"))
-        .json(answer))
+    let told = portal.store.read(move |conn| flow::introspect(conn, &issuance, &shapes, &asked, now)).await?;
+    Ok(answer(StatusCode::OK).json(told))
 }

@@ -1,5 +1,6 @@
 //! OAuth's endpoints, one a file. What they decide lies in [`crate::flows`]; here it is read and answered.
 
+mod answer;
 pub mod client_auth;
 mod cors;
 mod device_authorization;

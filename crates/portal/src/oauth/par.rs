@@ -1,15 +1,16 @@
 //! `/oauth/par` (RFC 9126): an authorization request, sent by the client itself.
 
-use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use keyway_store::StoreError;
+use keyway_store::tables::audit::Actor;
 use serde::Serialize;
 
+use super::answer::answer;
 use super::client_auth::authenticate;
 use super::dpop::proven_key;
 use super::error::EndpointError;
 use super::params::Params;
-use super::token::act;
 use crate::extract::ClientAddress;
 use crate::flows::pushed;
 use crate::state::Portal;
@@ -34,11 +35,9 @@ pub async fn par(
     portal.limits.par(client.id)?;
     let proven = proven_key(&portal, &request, None).await?;
     let params = pushed::check(&client, &portal.catalogue, params, proven)?;
-    let act = act(&portal, &client, address);
+    let act = portal.act(Actor::client(client.id, &client.name), address);
     let kept: Result<_, StoreError> =
         portal.store.write(move |tx| pushed::keep(tx, &act, &client, &params)).await;
-    Ok(HttpResponse::Created()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((PRAGMA, "no-cache"))
+    Ok(answer(StatusCode::CREATED)
         .json(Body { request_uri: kept?.expose(), expires_in: pushed::LIFETIME.as_seconds() }))
 }

@@ -1,10 +1,7 @@
 //! `/oauth/register` (RFC 7591) and `/oauth/register/{client_id}` (RFC 7592).
 
-use std::net::IpAddr;
-use std::sync::Arc;
-
 use actix_web::http::StatusCode;
-use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, PRAGMA};
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use keyway_core::credential::{Kind, Shape};
 use keyway_core::ids::ClientId;
@@ -13,10 +10,10 @@ use keyway_core::secret::{PlainSecret, SecretDigest};
 use keyway_store::tables::audit::Actor;
 use serde::de::DeserializeOwned;
 
+use super::answer::answer;
 use super::error::EndpointError;
 use super::params::MAX_FORM;
 use crate::extract::ClientAddress;
-use crate::flows::Act;
 use crate::flows::registration::{self, Information, Registered, RegistrationError, Requested, Update};
 use crate::settings::Registration;
 use crate::state::Portal;
@@ -52,12 +49,12 @@ pub async fn register(
         Registration::Token | Registration::Open => {}
     }
     let requested: Requested = json(&request, body)?;
-    let (act, issuance) = (act(&portal, address), portal.issuance.clone());
+    let (act, issuance) = (portal.act(Actor::system(), address), portal.issuance.clone());
     let registered = portal
         .store
         .write(move |tx| registration::register(tx, &act, &issuance, initial, &requested))
         .await?;
-    Ok(answer(&portal, StatusCode::CREATED, &registered))
+    Ok(information(&portal, StatusCode::CREATED, &registered))
 }
 
 /// Shows a client what is registered of it.
@@ -74,7 +71,7 @@ pub async fn read(
     let (id, token) = whose(&portal, &request, &id)?;
     let digest = token.digest();
     let client = portal.store.read(move |conn| registration::find(conn, id, digest)).await?;
-    Ok(answer(&portal, StatusCode::OK, &Registered { client, secret: None, token }))
+    Ok(information(&portal, StatusCode::OK, &Registered { client, secret: None, token }))
 }
 
 /// Changes what is registered.
@@ -94,10 +91,10 @@ pub async fn replace(
     let digest = token.digest();
     portal.store.read(move |conn| registration::find(conn, id, digest)).await?;
     let update: Update = json(&request, body)?;
-    let (act, issuance) = (act(&portal, address), portal.issuance.clone());
+    let (act, issuance) = (portal.act(Actor::system(), address), portal.issuance.clone());
     let registered =
         portal.store.write(move |tx| registration::replace(tx, &act, &issuance, id, digest, &update)).await?;
-    Ok(answer(&portal, StatusCode::OK, &registered))
+    Ok(information(&portal, StatusCode::OK, &registered))
 }
 
 /// Deletes the client.
@@ -112,28 +109,13 @@ pub async fn delete(
 ) -> Result<HttpResponse, EndpointError> {
     portal.limits.token(address)?;
     let (id, token) = whose(&portal, &request, &id)?;
-    let (act, digest) = (act(&portal, address), token.digest());
+    let (act, digest) = (portal.act(Actor::system(), address), token.digest());
     portal.store.write(move |tx| registration::delete(tx, &act, id, digest)).await?;
-    Ok(HttpResponse::NoContent()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((PRAGMA, "no-cache"))
-        .finish())
+    Ok(answer(StatusCode::NO_CONTENT).finish())
 }
 
-fn act(portal: &Portal, address: IpAddr) -> Act {
-    Act {
-        now: portal.clock.now(),
-        random: Arc::clone(&portal.random),
-        actor: Actor::system(),
-        address: Some(address),
-    }
-}
-
-fn answer(portal: &Portal, status: StatusCode, registered: &Registered) -> HttpResponse {
-    HttpResponse::build(status)
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((PRAGMA, "no-cache"))
-        .json(Information::of(registered, &portal.settings.public_url))
+fn information(portal: &Portal, status: StatusCode, registered: &Registered) -> HttpResponse {
+    answer(status).json(Information::of(registered, &portal.settings.public_url))
 }
 
 /// The bearer token, if there is one, which has to be of this kind (RFC 6750 §2.1).

@@ -1,17 +1,15 @@
 //! `/oauth/revoke` (RFC 7009).
 
-use std::sync::Arc;
-
-use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use keyway_core::secret::PlainSecret;
 use keyway_store::tables::audit::Actor;
 
+use super::answer::answer;
 use super::client_auth::authenticate;
 use super::error::EndpointError;
 use super::params::Params;
 use crate::extract::ClientAddress;
-use crate::flows::Act;
 use crate::flows::tokens::revoke as flow;
 use crate::state::Portal;
 
@@ -28,15 +26,7 @@ pub async fn revoke(
     portal.limits.revoke(address)?;
     let client = authenticate(&portal, &request, &params).await?;
     let token = PlainSecret::new(params.require("token")?);
-    let act = Act {
-        now: portal.clock.now(),
-        random: Arc::clone(&portal.random),
-        actor: Actor::client(client.id, &client.name),
-        address: Some(address),
-    };
+    let act = portal.act(Actor::client(client.id, &client.name), address);
     flow::run(&portal.store, &portal.issuance, &portal.shapes, act, client, token).await?;
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((PRAGMA, "no-cache"))
-        .finish())
+    Ok(answer(StatusCode::OK).finish())
 }

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, PRAGMA};
+use actix_web::http::StatusCode;
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use keyway_core::jwt::Thumbprint;
 use keyway_core::oauth::{Client, ClientKind, ErrorCode, GrantType, OauthError};
@@ -12,12 +13,12 @@ use keyway_core::secret::PlainSecret;
 use keyway_store::tables::audit::Actor;
 use serde::Serialize;
 
+use super::answer::answer;
 use super::client_auth::authenticate;
 use super::dpop::proven_key;
 use super::error::EndpointError;
 use super::params::Params;
 use crate::extract::ClientAddress;
-use crate::flows::Act;
 use crate::flows::tokens::refresh::{Theft, TheftMail};
 use crate::flows::tokens::{Answer, client_credentials, code, device, exchange, refresh};
 use crate::state::Portal;
@@ -36,7 +37,7 @@ pub async fn token(
     let grant = params.require("grant_type")?.parse().map_err(|_| {
         OauthError::new(ErrorCode::UnsupportedGrantType, "see grant_types_supported in the metadata")
     })?;
-    let answer = match grant {
+    let given = match grant {
         GrantType::TokenExchange => {
             let (client, proven) = match names_client(&request, &params) {
                 true => {
@@ -61,17 +62,13 @@ pub async fn token(
         }
         GrantType::DeviceCode => {
             let (client, proven) = client_for(&portal, &request, &params, grant).await?;
-            let act = act(&portal, &client, address);
+            let act = portal.act(Actor::client(client.id, &client.name), address);
             let code = PlainSecret::new(params.require("device_code")?);
             let presented = device::Presented { code, client, proven };
             device::run(&portal.store, &portal.issuance, act, presented).await?
         }
     };
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((PRAGMA, "no-cache"))
-        .content_type("application/json")
-        .body(answer.expose().to_owned()))
+    Ok(answer(StatusCode::OK).content_type("application/json").body(given.expose().to_owned()))
 }
 
 /// Whether anybody claims to be a client. An API key speaks for itself.
@@ -96,16 +93,6 @@ async fn client_for(
     Err(EndpointError::oauth(ErrorCode::UnauthorizedClient, text))
 }
 
-/// An act of `client`, now.
-pub(super) fn act(portal: &Portal, client: &Client, address: IpAddr) -> Act {
-    Act {
-        now: portal.clock.now(),
-        random: Arc::clone(&portal.random),
-        actor: Actor::client(client.id, &client.name),
-        address: Some(address),
-    }
-}
-
 fn scope(params: &Params) -> Result<Option<ScopeSet>, OauthError> {
     let read =
         |text: &str| text.parse().map_err(|e| OauthError::new(ErrorCode::InvalidScope, format!("{e}")));
@@ -119,7 +106,7 @@ async fn by_code(
     client: Client,
     proven: Option<Thumbprint>,
 ) -> Result<Answer, EndpointError> {
-    let act = act(portal, &client, address);
+    let act = portal.act(Actor::client(client.id, &client.name), address);
     let presented = code::Presented {
         code: PlainSecret::new(params.require("code")?),
         client,
@@ -137,7 +124,7 @@ async fn by_refresh_token(
     client: Client,
     proven: Option<Thumbprint>,
 ) -> Result<Answer, EndpointError> {
-    let act = act(portal, &client, address);
+    let act = portal.act(Actor::client(client.id, &client.name), address);
     let token = PlainSecret::new(params.require("refresh_token")?);
     let presented = refresh::Presented { token, client, scope: scope(params)?, proven };
     let answer = refresh::run(&portal.store, &portal.issuance, act, presented, theft_mail(portal)).await;
@@ -189,7 +176,7 @@ async fn by_client_credentials(
         let text = "only a client that keeps a secret can act for itself";
         return Err(EndpointError::oauth(ErrorCode::UnauthorizedClient, text));
     }
-    let act = act(portal, &client, address);
+    let act = portal.act(Actor::client(client.id, &client.name), address);
     let resource = params.resource()?.map(str::to_owned);
     let asked = client_credentials::Asked { client, scope: scope(params)?, resource, proven };
     Ok(client_credentials::run(&portal.store, &portal.issuance, &act, asked).await?)
@@ -219,12 +206,7 @@ async fn by_exchange(
         (Some(one), _) | (None, Some(one)) => Some(one.to_owned()),
         (None, None) => None,
     };
-    let act = Act {
-        now: portal.clock.now(),
-        random: Arc::clone(&portal.random),
-        actor: Actor::system(),
-        address: Some(address),
-    };
+    let act = portal.act(Actor::system(), address);
     let asked = exchange::Asked {
         subject: PlainSecret::new(params.require("subject_token")?),
         subject_type,

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, PRAGMA};
+use actix_web::http::StatusCode;
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use keyway_core::facts::Facts;
 use keyway_core::oauth::{ErrorCode, OPENID};
 use keyway_core::secret::PlainSecret;
 
+use super::answer::answer;
 use super::dpop;
 use super::error::EndpointError;
 use super::params::Params;
@@ -32,7 +34,7 @@ pub async fn get(
     request: HttpRequest,
     ClientAddress(address): ClientAddress,
 ) -> Result<HttpResponse, EndpointError> {
-    answer(&portal, &request, address, presented(&request, None)?).await
+    tell(&portal, &request, address, presented(&request, None)?).await
 }
 
 /// POST: the token stands in the header or in the body (RFC 6750 §2.2), never in both.
@@ -45,7 +47,7 @@ pub async fn post(
     ClientAddress(address): ClientAddress,
     body: Params,
 ) -> Result<HttpResponse, EndpointError> {
-    answer(&portal, &request, address, presented(&request, body.get("access_token"))?).await
+    tell(&portal, &request, address, presented(&request, body.get("access_token"))?).await
 }
 
 fn presented(request: &HttpRequest, in_body: Option<&str>) -> Result<Presented, EndpointError> {
@@ -69,7 +71,7 @@ fn presented(request: &HttpRequest, in_body: Option<&str>) -> Result<Presented, 
     }
 }
 
-async fn answer(
+async fn tell(
     portal: &Portal,
     request: &HttpRequest,
     address: std::net::IpAddr,
@@ -91,10 +93,7 @@ async fn answer(
     }
     let told = portal.store.read(move |conn| flow(conn, &facts)).await?;
     let told = told.ok_or(EndpointError::InvalidToken)?;
-    Ok(HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((PRAGMA, "no-cache"))
-        .json(told))
+    Ok(answer(StatusCode::OK).json(told))
 }
 
 /// A token that is bound to a key comes with the scheme DPoP and a proof of that key, any other as a bearer token (RFC
