@@ -107,7 +107,11 @@ impl PageError {
         match self {
             Self::NotFound => text_of(StatusCode::NOT_FOUND),
             Self::Forbidden(text) => say("Not for you", text, "Ask an administrator if you need it."),
-            Self::BadRequest(text) => say("The request makes no sense", text, "Go back and try again."),
+            Self::BadRequest(text) => say(
+                "This request cannot be answered",
+                text,
+                "If it keeps happening, tell whoever sent you here.",
+            ),
             Self::Gone(text) => {
                 say("This link does nothing any more", text, "Ask for a new one; the newest always works.")
             }
@@ -181,7 +185,7 @@ pub fn text_of(status: StatusCode) -> ErrorText {
             "The request could not be finished. Nothing of yours is at fault.",
             "Try again; if it stays so, tell an administrator the request id.",
         ),
-        _ => ("The request makes no sense", "It could not be read.", "Go back and try again."),
+        _ => ("This request cannot be answered", "It could not be read.", "Go back and try again."),
     };
     ErrorText { title, text: text.to_owned(), remedy }
 }

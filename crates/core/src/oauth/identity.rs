@@ -18,6 +18,11 @@ pub const IDENTITY_SCOPES: [(&str, &str); 3] = [
     (EMAIL, "See your e-mail address"),
 ];
 
+/// The plain words for one of [`IDENTITY_SCOPES`].
+pub fn described(scope: &str) -> Option<&'static str> {
+    IDENTITY_SCOPES.iter().find(|(name, _)| *name == scope).map(|(_, words)| *words)
+}
+
 /// All of [`IDENTITY_SCOPES`].
 pub fn identity_scopes() -> ScopeSet {
     IDENTITY_SCOPES.iter().filter_map(|(name, _)| name.parse::<Scope>().ok()).collect()

@@ -26,7 +26,8 @@ pub use device::{DEVICE_CODE_LIFETIME, DEVICE_POLL_INTERVAL, InvalidUserCode, Us
 pub use error::{ErrorCode, OauthError};
 pub use grant::Grant;
 pub use identity::{
-    EMAIL, IDENTITY_SCOPES, OFFLINE_ACCESS, OPENID, PROFILE, identity_scopes, is_about_user, offline_access,
+    EMAIL, IDENTITY_SCOPES, OFFLINE_ACCESS, OPENID, PROFILE, described, identity_scopes, is_about_user,
+    offline_access,
 };
 pub use introspection::{EXPLAIN, GuardFacts, Introspection};
 

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};
 use keyway_core::Timestamp;
 use keyway_core::ids::GrantId;
-use keyway_core::oauth::Grant;
+use keyway_core::oauth::{Grant, described};
 use keyway_store::StoreError;
 use keyway_store::tables::{family_counts, grants};
 use serde::Serialize;
@@ -75,7 +75,9 @@ fn view(portal: &Portal, listed: grants::ListedGrant, tokens: u64) -> GrantView 
         description: definitions
             .iter()
             .find(|definition| definition.name == scope.as_str())
-            .map_or_else(|| scope.to_string(), |definition| definition.description.clone()),
+            .map(|definition| definition.description.as_str())
+            .or_else(|| described(scope.as_str()))
+            .map_or_else(|| scope.to_string(), str::to_owned),
     });
     GrantView {
         id,

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_SECURITY_POLICY;
 use keyway_core::ids::ClientId;
-use keyway_core::oauth::{Client, OauthError};
+use keyway_core::oauth::{Client, OPENID, OauthError};
 use keyway_core::secret::SecretDigest;
 use keyway_store::StoreError;
 use keyway_store::tables::clients;
@@ -61,15 +61,19 @@ pub(super) async fn read(portal: &Portal, query: &str) -> Result<Read, PageError
         None => (params, repeated),
         Some(pushed) => (Params::read(pushed.params.as_bytes()).map_err(|_| OVER)?.0, Vec::new()),
     };
+    // OpenID Connect Core §3.1.2.1 wants it named, whatever is registered.
+    let named = params.get("redirect_uri");
+    let is_openid = params.get("scope").is_some_and(|scope| scope.split(' ').any(|word| word == OPENID));
     let redirect_uri = client
-        .redirect_for(params.get("redirect_uri"))
+        .redirect_for(named)
+        .filter(|_| named.is_some() || !is_openid)
         .ok_or(PageError::BadRequest(
-            "The address to go back to is not one that this app registered. Tell its developer.",
+            "The address to go back to is missing, or not one that this app registered. Tell its developer.",
         ))?
         .to_owned();
     let asked = Asked {
         by_form: params.get("response_mode") == Some("form_post") && redirect_uri.starts_with("http"),
-        named_uri: params.get("redirect_uri").map(str::to_owned),
+        named_uri: named.map(str::to_owned),
         pushed: pushed.as_ref().map(|pushed| pushed.digest),
         state: params.get("state").map(str::to_owned),
         query: own_query(query, &params, &redirect_uri, pushed.is_some()),
