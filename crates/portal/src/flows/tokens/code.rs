@@ -2,17 +2,16 @@
 //! fails there is counted and changes nothing else. A code that is redeemed twice ends what the first redemption gave.
 
 use keyway_core::Timestamp;
-use keyway_core::jwt::Thumbprint;
-use keyway_core::oauth::{Client, ErrorCode, MAX_CODE_FAILURES, OauthError, offline_access};
+use keyway_core::jwt::{KeyError, Thumbprint};
+use keyway_core::oauth::{Client, ErrorCode, MAX_CODE_FAILURES, OauthError};
 use keyway_core::secret::PlainSecret;
 use keyway_store::tables::codes::{self, AuthorizationCode};
-use keyway_store::tables::families::{self as table, EndReason, Family};
-use keyway_store::tables::{grants, owners};
+use keyway_store::tables::families::{self as table, EndReason};
 use keyway_store::{Conn, Store, StoreError, Tx, feed};
 
-use super::families::{Consented, begin, end_because, of_consent, refresh_token, terms};
-use super::id_token::SignedIn;
-use super::{Answer, Ground, Issuance, Issued, TokenError};
+use super::consented::{Consented, Offer};
+use super::families::end_because;
+use super::{Answer, Ground, Issuance, TokenError};
 use crate::flows::Act;
 
 /// What a client presents. It has been authenticated.
@@ -36,13 +35,6 @@ enum Found {
     Failed(OauthError),
     /// Everything is right, but it was redeemed before.
     Redeemed,
-}
-
-struct Offer {
-    family: Family,
-    refresh: Option<PlainSecret>,
-    issued: Issued,
-    answer: Answer,
 }
 
 /// Exchanges a code for an access token and, for a client that may use them, a refresh token.
@@ -125,7 +117,7 @@ fn make(
     code: &AuthorizationCode,
     ground: &Ground,
     act: &Act,
-) -> Result<Offer, TokenError> {
+) -> Result<Offer, KeyError> {
     let consented = Consented {
         owner: code.owner,
         grant: code.grant,
@@ -135,20 +127,10 @@ fn make(
         auth_time: code.auth_time,
         sid: code.sid,
         amr: &code.amr,
+        nonce: code.nonce.as_deref(),
         proven: presented.proven,
     };
-    let family = of_consent(act, &presented.client, &consented);
-    let terms = terms(issuance, &family, &ground.owner, code.scopes.clone(), presented.proven);
-    let issued = issuance.issue(ground, &terms, act.now, &*act.random)?;
-    let refresh = family.has_refresh.then(|| refresh_token(issuance, &*act.random));
-    let signed_in = SignedIn::of(&family, code.nonce.as_deref());
-    let mut response = issued.response(refresh.clone());
-    response.id_token = ground.id_token(issuance, signed_in, &issued, act.now)?;
-    if family.is_offline() {
-        response.scope = response.scope.union(&offline_access());
-    }
-    let answer = response.to_answer();
-    Ok(Offer { family, refresh, issued, answer })
+    Offer::make(issuance, act, &presented.client, ground, &consented)
 }
 
 type Outcome = Result<Answer, OauthError>;
@@ -163,15 +145,12 @@ fn redeem(
     if !codes::redeem(tx.conn(), code.digest, act.now)? {
         return replayed(tx, act, presented);
     }
-    let owner = owners::find(tx.conn(), code.owner)?.is_some_and(|owner| owner.suspended_at.is_none());
-    if !owner || grants::find(tx.conn(), code.grant)?.is_none() {
-        return Ok(Err(refused("the consent was taken back")));
+    let family = offer.family.id;
+    let given = offer.keep(tx, act)?;
+    if given.is_ok() {
+        codes::set_family(tx.conn(), code.digest, family)?;
     }
-    begin(tx, act, &offer.family, offer.refresh.as_ref())?;
-    codes::set_family(tx.conn(), code.digest, offer.family.id)?;
-    offer.issued.keep(tx)?;
-    grants::touch(tx.conn(), code.grant, act.now)?;
-    Ok(Ok(offer.answer))
+    Ok(given)
 }
 
 /// A code that everything is right of but that was redeemed before: whoever came first may be the thief.

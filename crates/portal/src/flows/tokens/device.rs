@@ -1,17 +1,14 @@
 //! Redeeming a device code (RFC 8628 §3.4): the device polls until a person has decided.
 
 use keyway_core::Timestamp;
-use keyway_core::jwt::Thumbprint;
-use keyway_core::oauth::{Client, ErrorCode, OauthError, offline_access};
+use keyway_core::jwt::{KeyError, Thumbprint};
+use keyway_core::oauth::{Client, ErrorCode, OauthError};
 use keyway_core::secret::PlainSecret;
 use keyway_store::tables::device_codes::{self, Approval, Decision, DeviceCode};
-use keyway_store::tables::families::Family;
-use keyway_store::tables::{grants, owners};
 use keyway_store::{Conn, Store, StoreError, Tx, feed};
 
-use super::families::{Consented, begin, of_consent, refresh_token, terms};
-use super::id_token::SignedIn;
-use super::{Answer, Ground, Issuance, Issued, TokenError};
+use super::consented::{Consented, Offer};
+use super::{Answer, Ground, Issuance, TokenError};
 use crate::flows::Act;
 
 /// What a device presents. Its client has been authenticated and may use this grant.
@@ -29,13 +26,6 @@ enum Found {
     Approved(Box<(DeviceCode, Approval, Ground)>),
     /// Nobody has decided yet.
     Pending,
-}
-
-struct Offer {
-    family: Family,
-    refresh: Option<PlainSecret>,
-    issued: Issued,
-    answer: Answer,
 }
 
 /// Exchanges an approved device code for an access token and, for a client that may use them, a refresh token.
@@ -59,7 +49,7 @@ pub async fn run(
         }
     };
     let offer = make(issuance, &presented, &code, &approval, &ground, &act)?;
-    let outcome = store.write(move |tx| redeem(tx, &act, &code, &approval, offer)).await?;
+    let outcome = store.write(move |tx| redeem(tx, &act, &code, offer)).await?;
     Ok(outcome?)
 }
 
@@ -110,7 +100,7 @@ fn make(
     approval: &Approval,
     ground: &Ground,
     act: &Act,
-) -> Result<Offer, TokenError> {
+) -> Result<Offer, KeyError> {
     let consented = Consented {
         owner: approval.owner,
         grant: approval.grant,
@@ -120,38 +110,20 @@ fn make(
         auth_time: approval.auth_time,
         sid: None,
         amr: &approval.amr,
+        nonce: None,
         proven: presented.proven,
     };
-    let family = of_consent(act, &presented.client, &consented);
-    let terms = terms(issuance, &family, &ground.owner, code.scopes.clone(), presented.proven);
-    let issued = issuance.issue(ground, &terms, act.now, &*act.random)?;
-    let refresh = family.has_refresh.then(|| refresh_token(issuance, &*act.random));
-    let mut response = issued.response(refresh.clone());
-    response.id_token = ground.id_token(issuance, SignedIn::of(&family, None), &issued, act.now)?;
-    if family.is_offline() {
-        response.scope = response.scope.union(&offline_access());
-    }
-    let answer = response.to_answer();
-    Ok(Offer { family, refresh, issued, answer })
+    Offer::make(issuance, act, &presented.client, ground, &consented)
 }
 
 fn redeem(
     tx: &mut Tx<'_>,
     act: &Act,
     code: &DeviceCode,
-    approval: &Approval,
     offer: Offer,
 ) -> Result<Result<Answer, OauthError>, StoreError> {
-    let refused = |text: &'static str| Ok(Err(OauthError::new(ErrorCode::InvalidGrant, text)));
     if !device_codes::redeem(tx.conn(), code.digest, act.now)? {
-        return refused("the device code was redeemed before");
+        return Ok(Err(OauthError::new(ErrorCode::InvalidGrant, "the device code was redeemed before")));
     }
-    let owner = owners::find(tx.conn(), approval.owner)?.is_some_and(|owner| owner.suspended_at.is_none());
-    if !owner || grants::find(tx.conn(), approval.grant)?.is_none() {
-        return refused("the consent was taken back");
-    }
-    begin(tx, act, &offer.family, offer.refresh.as_ref())?;
-    offer.issued.keep(tx)?;
-    grants::touch(tx.conn(), approval.grant, act.now)?;
-    Ok(Ok(offer.answer))
+    offer.keep(tx, act)
 }

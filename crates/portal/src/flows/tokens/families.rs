@@ -2,14 +2,13 @@
 
 use keyway_core::Random;
 use keyway_core::Timestamp;
-use keyway_core::audience::Audience;
 use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::credential::{self, Kind};
-use keyway_core::facts::{Ancestors, Budgets, Subject};
-use keyway_core::ids::{FamilyId, GrantId, OwnerId, SessionId};
-use keyway_core::jwt::{ACCESS_TOKEN_LIFETIME, Thumbprint};
-use keyway_core::oauth::{Client, ClientKind, FAMILY_LIFETIME, GrantType, REFRESH_IDLE};
-use keyway_core::owner::{Environment, Owner};
+use keyway_core::facts::{Budgets, Subject};
+use keyway_core::ids::{FamilyId, OwnerId};
+use keyway_core::jwt::Thumbprint;
+use keyway_core::oauth::REFRESH_IDLE;
+use keyway_core::owner::Owner;
 use keyway_core::scope::ScopeSet;
 use keyway_core::secret::PlainSecret;
 use keyway_store::tables::families::{self, EndReason, Family, FamilyKind};
@@ -47,60 +46,6 @@ pub(super) fn terms(
         lifetime: family.access_lifetime,
         not_after: Some(family.expires_at),
     }
-}
-
-/// What a user said yes to, redeemed.
-pub(super) struct Consented<'c> {
-    pub(super) owner: OwnerId,
-    pub(super) grant: GrantId,
-    pub(super) audience: &'c Audience,
-    pub(super) scopes: &'c ScopeSet,
-    /// The browser session that the family ends with.
-    pub(super) session: Option<SessionId>,
-    pub(super) auth_time: Timestamp,
-    pub(super) sid: Option<SessionId>,
-    pub(super) amr: &'c str,
-    pub(super) proven: Option<Thumbprint>,
-}
-
-/// The family that begins when `client` redeems a consent.
-pub(super) fn of_consent(act: &Act, client: &Client, consented: &Consented<'_>) -> Family {
-    let has_refresh = client.may_use(GrantType::RefreshToken);
-    let (owner, grant) = (consented.owner, consented.grant);
-    Family {
-        id: FamilyId::new(act.now, &*act.random),
-        owner,
-        client: client.id,
-        grant: Some(grant),
-        kind: FamilyKind::Oauth,
-        name: client.name.clone(),
-        audience: consented.audience.clone(),
-        scopes: consented.scopes.clone(),
-        environment: Environment::Live,
-        format: client.token_format,
-        access_lifetime: ACCESS_TOKEN_LIFETIME,
-        has_refresh,
-        ancestors: Ancestors::from_slice(&[owner.entity(), client.id.entity(), grant.entity()]),
-        root: grant.entity(),
-        created_at: act.now,
-        last_refreshed_at: None,
-        idle_expires_at: act.now + if has_refresh { REFRESH_IDLE } else { ACCESS_TOKEN_LIFETIME },
-        expires_at: act.now + FAMILY_LIFETIME,
-        ended_at: None,
-        ended_reason: None,
-        session: consented.session,
-        address: act.address,
-        auth_time: Some(consented.auth_time),
-        sid: consented.sid,
-        amr: consented.amr.to_owned(),
-        bound_to: refresh_binding(client, consented.proven),
-    }
-}
-
-/// The key that the refresh tokens of a family are bound to: the first that was proven, for a client that has no other
-/// way to prove who it is (RFC 9449 §5).
-pub(super) fn refresh_binding(client: &Client, proven: Option<Thumbprint>) -> Option<Thumbprint> {
-    proven.filter(|_| client.kind == ClientKind::Public)
 }
 
 /// An app that a user authorised has a budget per user and app; what the owner minted draws on the owner's.

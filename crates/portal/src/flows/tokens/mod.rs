@@ -1,10 +1,11 @@
 //! Access and refresh tokens: how each grant gives them, and how they are taken back.
 //!
-//! Each grant has three steps: `prepare` reads what the token rests on, the feed's position first; then it is made and
+//! Each grant has three steps: what the token rests on is read, the feed's position first; then it is made and
 //! signed outside of any transaction; then one transaction consumes what was presented and keeps what was made.
 
 pub mod client_credentials;
 pub mod code;
+mod consented;
 pub mod device;
 pub mod exchange;
 pub mod families;
