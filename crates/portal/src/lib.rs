@@ -3,7 +3,26 @@
 //! A request's way: [`boundary`] (request id, log, headers, errors) → for pages the session → a handler in `pages`,
 //! [`oauth`] or `api`, which extracts, authorises, calls one flow of [`flows`] and renders.
 //!
-//! To add a page: a template in `web/templates/pages`, a file in `pages` with a `configure`, a line in `pages/mod.rs`.
+//! | module | what it does |
+//! |---|---|
+//! | [`boundary`] [`headers`] [`error`] | around every answer; problems as pages |
+//! | [`extract`] [`form`] [`session`] [`csrf`] | who is there, from where, what they typed |
+//! | [`flows`] | the use-cases; no HTTP |
+//! | `pages` | one page, with its forms, a file |
+//! | [`oauth`] | OAuth's and OpenID Connect's endpoints for programs, one a file; `/oauth/authorize` is a page |
+//! | `api` | the management API, and what remote guards ask |
+//! | [`outgoing`] [`backchannel`] | calls to other hosts; telling apps that a person signed out |
+//! | [`mail`] [`render`] [`passwords`] | mails, templates, hashing on threads of its own |
+//! | [`settings`] [`state`] | what is set; what all handlers share |
+//! | [`operations`] [`metrics`] | health, and what is counted |
+//!
+//! To add a page: a template in `web/templates/pages`, a JSON sample for each of its states in `web/samples/pages`, a
+//! file in `pages` with a `configure`, a line in `pages/mod.rs`.
+//!
+//! To add an endpoint: its flow in [`flows`], a file in [`oauth`], a line in [`oauth::configure`], a limit in
+//! [`oauth::limits`], and what it offers in `oauth/metadata`; `tests/clients/node/metadata.test.mjs` tries all of that.
+//!
+//! To add a grant: `GrantType` in core, a file in [`flows::tokens`], an arm in `oauth/token`.
 
 mod api;
 
