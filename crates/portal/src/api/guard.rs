@@ -12,9 +12,10 @@ use keyway_guard::actix::resource;
 use keyway_store::tables::records;
 use keyway_store::{StoreError, feed};
 
+use crate::flows::params::Params;
 use crate::oauth::client_auth::authenticate;
 use crate::oauth::error::EndpointError;
-use crate::oauth::params::{MAX_FORM, Params};
+use crate::oauth::params::MAX_FORM;
 use crate::state::Portal;
 
 /// How long a question to the feed waits for a change: a guard must see the head this often.

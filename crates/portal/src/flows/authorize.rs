@@ -17,8 +17,8 @@ use keyway_store::tables::grants::{self, GrantUpdate};
 use keyway_store::tables::owners;
 use keyway_store::{StoreError, Tx};
 
+use super::params::Params;
 use super::{Act, Deed};
-use crate::oauth::params::Params;
 
 /// The longest `state` and `nonce`, in bytes.
 const MAX_OPAQUE: usize = 2048;

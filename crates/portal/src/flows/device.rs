@@ -21,8 +21,8 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::authorize::{AMR_PASSWORD, Consent, User, asked_scopes, remember, target};
+use super::params::Params;
 use super::{Act, Deed, throttle};
-use crate::oauth::params::Params;
 
 /// The longest name of a device that is kept, in characters.
 const MAX_USER_AGENT: usize = 256;

@@ -7,9 +7,9 @@ use keyway_core::oauth::Client;
 use keyway_store::tables::clients;
 use keyway_store::{Conn, StoreError};
 
+use super::params::Params;
 use super::tokens::Issuance;
 use super::tokens::id_token::hint;
-use crate::oauth::params::Params;
 
 /// The longest `id_token_hint`, in bytes.
 const MAX_HINT: usize = 16 * 1024;

@@ -14,6 +14,7 @@ pub mod keys;
 pub mod links;
 pub mod logout;
 pub mod mail;
+pub mod params;
 pub mod pushed;
 pub mod registration;
 pub mod shown;

@@ -10,8 +10,8 @@ use keyway_core::secret::{PlainSecret, SecretDigest};
 use keyway_store::tables::pushed_requests::{self, PushedRequest};
 use keyway_store::{StoreError, Tx};
 
+use super::params::Params;
 use super::{Act, authorize};
-use crate::oauth::params::Params;
 
 /// How long a pushed request waits for its user, who may have to sign up first.
 pub const LIFETIME: Duration = Duration::minutes(10);

@@ -16,7 +16,7 @@ use keyway_store::tables::clients;
 use keyway_store::tables::spent_proofs::{self, Proof, ProofKind};
 
 use super::error::EndpointError;
-use super::params::Params;
+use crate::flows::params::Params;
 use crate::state::Portal;
 
 /// How exactly the last use of a client or secret is remembered.

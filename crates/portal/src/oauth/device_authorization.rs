@@ -11,9 +11,9 @@ use serde::Serialize;
 use super::answer::answer;
 use super::client_auth::authenticate;
 use super::error::EndpointError;
-use super::params::Params;
 use crate::extract::ClientAddress;
 use crate::flows::device::{self, UserCodeKey};
+use crate::flows::params::Params;
 use crate::state::Portal;
 
 #[derive(Serialize)]

@@ -10,8 +10,8 @@ use keyway_core::secret::PlainSecret;
 use super::answer::answer;
 use super::client_auth::authenticate;
 use super::error::EndpointError;
-use super::params::Params;
 use crate::extract::ClientAddress;
+use crate::flows::params::Params;
 use crate::flows::tokens::introspect as flow;
 use crate::state::Portal;
 

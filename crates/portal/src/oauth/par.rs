@@ -10,8 +10,8 @@ use super::answer::answer;
 use super::client_auth::authenticate;
 use super::dpop::proven_key;
 use super::error::EndpointError;
-use super::params::Params;
 use crate::extract::ClientAddress;
+use crate::flows::params::Params;
 use crate::flows::pushed;
 use crate::state::Portal;
 

@@ -8,8 +8,8 @@ use keyway_store::tables::audit::Actor;
 use super::answer::answer;
 use super::client_auth::authenticate;
 use super::error::EndpointError;
-use super::params::Params;
 use crate::extract::ClientAddress;
+use crate::flows::params::Params;
 use crate::flows::tokens::revoke as flow;
 use crate::state::Portal;
 

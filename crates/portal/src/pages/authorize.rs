@@ -19,8 +19,8 @@ use crate::boundary::content_security_policy;
 use crate::error::{PageError, with_return};
 use crate::extract::{CsrfForm, SignedIn, Visitor};
 use crate::flows::authorize::{self, AuthorizationRequest, Next, User};
+use crate::flows::params::Params;
 use crate::oauth::error::EndpointError;
-use crate::oauth::params::Params;
 use crate::state::{Portal, see_other};
 
 /// `/oauth/authorize` and `/oauth/consent`.

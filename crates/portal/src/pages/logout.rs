@@ -11,8 +11,9 @@ use crate::boundary::form_action_to;
 use crate::error::PageError;
 use crate::extract::{CsrfForm, Visitor};
 use crate::flows::logout::{self, LogoutError, LogoutRequest};
+use crate::flows::params::Params;
 use crate::oauth::error::EndpointError;
-use crate::oauth::params::{MAX_FORM, Params};
+use crate::oauth::params::MAX_FORM;
 use crate::state::{Portal, see_other, with_query};
 
 const PATH: &str = "/oauth/logout";

@@ -14,10 +14,10 @@ use crate::boundary::{content_security_policy, form_action_of};
 use crate::error::PageError;
 use crate::extract::Visitor;
 use crate::flows::authorize::{self, AuthorizationRequest};
+use crate::flows::params::Params;
 use crate::flows::pushed;
 use crate::flows::tokens::id_token;
 use crate::headers::ENDS_AT;
-use crate::oauth::params::Params;
 use crate::state::{Portal, see_other, with_query};
 
 /// A pushed request that is over.
