@@ -191,7 +191,7 @@ pub struct Limits {
     pub revoke: Limit,
     /// `/oauth/userinfo`, by token.
     pub userinfo: Limit,
-    /// `/oauth/par`, by client.
+    /// `/oauth/par`, by client; of a public one, by address as well.
     pub par: Limit,
     /// Device codes, by address.
     pub device: Limit,

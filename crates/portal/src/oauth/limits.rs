@@ -12,6 +12,7 @@ use governor::{Quota, RateLimiter};
 use keyway_core::Clock;
 use keyway_core::address::counted;
 use keyway_core::ids::{ClientId, EntityId};
+use keyway_core::oauth::{Client, ClientKind};
 use keyway_core::rate::Limit;
 
 use super::error::EndpointError;
@@ -79,7 +80,7 @@ pub struct EndpointLimits {
     register: KeyedLimit<IpAddr>,
     userinfo: KeyedLimit<EntityId>,
     device: KeyedLimit<IpAddr>,
-    par: KeyedLimit<ClientId>,
+    par: KeyedLimit<(ClientId, Option<IpAddr>)>,
     authorize: KeyedLimit<EntityId>,
     authorize_unknown: KeyedLimit<IpAddr>,
 }
@@ -123,12 +124,13 @@ impl EndpointLimits {
     pub fn register(&self, address: IpAddr) -> Result<(), EndpointError> {
         self.register.spend(&counted(address))
     }
-    /// `/oauth/par`, by client.
+    /// `/oauth/par`, by client; by client and address where anybody can say to be it.
     ///
     /// # Errors
     /// Over the limit.
-    pub fn par(&self, client: ClientId) -> Result<(), EndpointError> {
-        self.par.spend(&client)
+    pub fn par(&self, client: &Client, address: IpAddr) -> Result<(), EndpointError> {
+        let from = (client.kind == ClientKind::Public).then(|| counted(address));
+        self.par.spend(&(client.id, from))
     }
     /// `/oauth/authorize`, by person; by address where nobody has signed in.
     ///

@@ -32,7 +32,7 @@ pub async fn par(
     params: Params,
 ) -> Result<HttpResponse, EndpointError> {
     let client = authenticate(&portal, &request, &params).await?;
-    portal.limits.par(client.id)?;
+    portal.limits.par(&client, address)?;
     let proven = proven_key(&portal, &request, None).await?;
     let params = pushed::check(&client, &portal.catalogue, params, proven)?;
     let act = portal.act(Actor::client(client.id, &client.name), address);

@@ -206,3 +206,26 @@ async fn who_asks_for_too_many_tokens_waits() {
     it.it.clock.advance(Duration::seconds(wait));
     refused(ask().await, 400, "invalid_request");
 }
+
+#[tokio::test]
+async fn strangers_who_push_requests_do_not_hold_a_public_client_up() {
+    let it = World::with(Backend::Sqlite, |settings| {
+        settings.limits.par = "60/min burst=1".parse().unwrap();
+        settings.trusted_proxies = "127.0.0.1".parse().unwrap();
+    })
+    .await;
+    let id = it.client(ClientKind::Public, TokenFormat::Opaque).await.id.to_string();
+    let push = async |from: &str| {
+        let body: String =
+            url::form_urlencoded::Serializer::new(String::new()).append_pair("client_id", &id).finish();
+        let request = TestRequest::post()
+            .uri("/oauth/par")
+            .insert_header((CONTENT_TYPE, "application/x-www-form-urlencoded"))
+            .insert_header(("x-forwarded-for", from))
+            .set_payload(body);
+        Browser::new(&it.it).send(request).await
+    };
+    refused(push("198.51.100.7").await, 400, "invalid_request");
+    refused(push("198.51.100.7").await, 429, "temporarily_unavailable");
+    refused(push("203.0.113.9").await, 400, "invalid_request");
+}
