@@ -3,7 +3,7 @@
 use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::ids::{GrantId, OwnerId, SessionId};
 use keyway_store::tables::families::{self, EndReason, EndedBy};
-use keyway_store::tables::grants;
+use keyway_store::tables::{codes, grants};
 use keyway_store::{StoreError, Tx};
 use serde_json::json;
 
@@ -24,7 +24,8 @@ pub fn revoke(tx: &mut Tx<'_>, act: &Act, owner: OwnerId, id: GrantId) -> Result
     Ok(true)
 }
 
-/// Takes back the consents that end with a browser session: those without `offline_access`.
+/// Takes back what ends with a browser session: the consents without `offline_access`, and what was given for this
+/// session alone by a consent that goes on, because it is offline or a later session renewed it.
 ///
 /// # Errors
 /// When the database cannot take it.
@@ -39,6 +40,12 @@ pub fn end_for_session(
         let deed = Deed::new(Some(owner), "app.authorisation_ended", "grant", id);
         act.audit(tx, deed.after(json!({ "families_ended": ended, "because": "signed out" })))?;
     }
+    for id in families::end_all(tx.conn(), EndedBy::Session(session), act.now, EndReason::SignedOut)? {
+        tx.publish(NewChange::ended(EntityKind::Family, id, act.now));
+        let deed = Deed::new(Some(owner), "token.family_ended", "family", id);
+        act.audit(tx, deed.after(json!({ "because": EndReason::SignedOut.as_str() })))?;
+    }
+    codes::end_of_session(tx.conn(), session, act.now)?;
     Ok(())
 }
 

@@ -64,7 +64,8 @@ pub async fn token(
             let (client, proven) = client_for(&portal, &request, &params, grant).await?;
             let act = portal.act(Actor::client(client.id, &client.name), address);
             let code = PlainSecret::new(params.require("device_code")?);
-            let presented = device::Presented { code, client, proven };
+            let resource = params.resource()?.map(str::to_owned);
+            let presented = device::Presented { code, client, resource, proven };
             device::run(&portal.store, &portal.issuance, act, presented).await?
         }
     };
@@ -112,6 +113,7 @@ async fn by_code(
         client,
         redirect_uri: params.get("redirect_uri").map(str::to_owned),
         verifier: params.get("code_verifier").map(str::to_owned),
+        resource: params.resource()?.map(str::to_owned),
         proven,
     };
     Ok(code::run(&portal.store, &portal.issuance, act, presented).await?)
@@ -126,7 +128,8 @@ async fn by_refresh_token(
 ) -> Result<Answer, EndpointError> {
     let act = portal.act(Actor::client(client.id, &client.name), address);
     let token = PlainSecret::new(params.require("refresh_token")?);
-    let presented = refresh::Presented { token, client, scope: scope(params)?, proven };
+    let resource = params.resource()?.map(str::to_owned);
+    let presented = refresh::Presented { token, client, scope: scope(params)?, resource, proven };
     let answer = refresh::run(&portal.store, &portal.issuance, act, presented, theft_mail(portal)).await;
     if answer.is_err() {
         // There may be one about a theft.

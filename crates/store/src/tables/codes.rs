@@ -182,6 +182,18 @@ pub fn redeem(conn: &mut Conn, digest: SecretDigest, now: Timestamp) -> Result<b
     Ok(rows == 1)
 }
 
+/// Ends the codes that were given for a browser session and not redeemed: it is over.
+///
+/// # Errors
+/// When the statement fails.
+pub fn end_of_session(conn: &mut Conn, session: SessionId, now: Timestamp) -> Result<usize, StoreError> {
+    let unspent = codes::table
+        .filter(codes::session_id.eq(session.to_string()))
+        .filter(codes::consumed_at.is_null())
+        .filter(codes::expires_at.gt(now.as_micros()));
+    Ok(diesel::update(unspent).set(codes::expires_at.eq(now.as_micros())).execute(conn)?)
+}
+
 /// Remembers what the redemption of a code gave, in the transaction that redeemed it.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use keyway_store::{Conn, Store, StoreError, Tx, feed};
 
 use super::consented::{Consented, Offer};
 use super::families::end_because;
-use super::{Answer, Ground, Issuance, TokenError};
+use super::{Answer, Ground, Issuance, TokenError, is_target};
 use crate::flows::Act;
 
 /// What a client presents. It has been authenticated.
@@ -25,6 +25,8 @@ pub struct Presented {
     pub redirect_uri: Option<String>,
     /// The PKCE verifier.
     pub verifier: Option<String>,
+    /// The API, if it is named once more (RFC 8707 §2.2).
+    pub resource: Option<String>,
     /// The key that the client proves to hold (RFC 9449).
     pub proven: Option<Thumbprint>,
 }
@@ -106,6 +108,7 @@ fn find(
     if now >= code.expires_at {
         return Err(TokenError::grant("the code is unknown or too old"));
     }
+    is_target(presented.resource.as_deref(), &code.audience)?;
     let ground = issuance.ground_at(conn, position, code.owner, presented.client.token_format)?;
     let ground = ground.with_id_token_key(conn, issuance, &presented.client, &code.scopes)?;
     Ok(Found::Good(Box::new((code, ground))))

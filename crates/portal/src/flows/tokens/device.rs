@@ -8,7 +8,7 @@ use keyway_store::tables::device_codes::{self, Approval, Decision, DeviceCode};
 use keyway_store::{Conn, Store, StoreError, Tx, feed};
 
 use super::consented::{Consented, Offer};
-use super::{Answer, Ground, Issuance, TokenError};
+use super::{Answer, Ground, Issuance, TokenError, is_target};
 use crate::flows::Act;
 
 /// What a device presents. Its client has been authenticated and may use this grant.
@@ -18,6 +18,8 @@ pub struct Presented {
     pub code: PlainSecret,
     /// Who presents it.
     pub client: Client,
+    /// The API, if it is named once more (RFC 8707 §2.2).
+    pub resource: Option<String>,
     /// The key that the client proves to hold (RFC 9449).
     pub proven: Option<Thumbprint>,
 }
@@ -88,6 +90,7 @@ fn find(
         }
         Some(Decision::Approved(approval)) => approval.clone(),
     };
+    is_target(presented.resource.as_deref(), &code.audience)?;
     let ground = issuance.ground_at(conn, position, approval.owner, presented.client.token_format)?;
     let ground = ground.with_id_token_key(conn, issuance, &presented.client, &code.scopes)?;
     Ok(Found::Approved(Box::new((code, approval, ground))))

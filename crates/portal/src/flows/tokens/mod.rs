@@ -24,6 +24,7 @@ pub mod userinfo;
 pub use issue::{Ground, Issuance, Issued, Terms};
 pub use response::{Answer, TokenResponse};
 
+use keyway_core::audience::Audience;
 use keyway_core::jwt::KeyError;
 use keyway_core::oauth::{ErrorCode, OauthError};
 use keyway_store::StoreError;
@@ -51,6 +52,14 @@ impl From<RingError> for TokenError {
             RingError::Key(error) => Self::Key(error),
         }
     }
+}
+
+/// RFC 8707 §2.2: a token request may name the API once more, and no other than the one that was granted.
+fn is_target(resource: Option<&str>, granted: &Audience) -> Result<(), OauthError> {
+    if resource.is_none_or(|named| named == granted.as_str()) {
+        return Ok(());
+    }
+    Err(OauthError::new(ErrorCode::InvalidTarget, "resource is not the API that was granted"))
 }
 
 impl TokenError {

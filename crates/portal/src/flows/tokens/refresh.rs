@@ -16,7 +16,7 @@ use keyway_store::{Conn, Store, StoreError, Tx, feed};
 
 use super::families::{begin_refresh, end_because, idle_until, refresh_token, terms};
 use super::id_token::SignedIn;
-use super::{Answer, Ground, Issuance, Issued, Terms, TokenError};
+use super::{Answer, Ground, Issuance, Issued, Terms, TokenError, is_target};
 use crate::flows::{Act, mail};
 use crate::render::Mail;
 
@@ -29,6 +29,8 @@ pub struct Presented {
     pub client: Client,
     /// Fewer scopes than were given, for the access token alone.
     pub scope: Option<ScopeSet>,
+    /// The API, if it is named once more (RFC 8707 §2.2).
+    pub resource: Option<String>,
     /// The key that the client proves to hold (RFC 9449).
     pub proven: Option<Thumbprint>,
 }
@@ -153,6 +155,7 @@ fn find(
     if now >= token.expires_at || !family.is_living(now) {
         return Err(TokenError::grant("the refresh token has expired"));
     }
+    is_target(presented.resource.as_deref(), &family.audience)?;
     let scopes = scopes(conn, issuance, presented, &family)?;
     let ground = issuance.ground_at(conn, position, family.owner, family.format)?;
     let ground = ground.with_id_token_key(conn, issuance, &presented.client, &scopes)?;

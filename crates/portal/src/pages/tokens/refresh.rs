@@ -49,7 +49,8 @@ pub(super) async fn refresh(
         let text = "That refresh token was used already, or its time is over.";
         return portal.redirect_with_flash(&me, "/tokens", FlashKind::Refused, text);
     };
-    let (act, presented) = (me.act(&portal), Presented { token, client, scope: None, proven: None });
+    let presented = Presented { token, client, scope: None, resource: None, proven: None };
+    let act = me.act(&portal);
     let given =
         refresh::run(&portal.store, &portal.issuance, act.clone(), presented, theft_mail(&portal)).await;
     let answer = match given {

@@ -1,13 +1,16 @@
 use keyway_core::Duration;
 use keyway_core::facts::{State, Subject};
+use keyway_core::ids::SessionId;
 use keyway_core::oauth::{ClientKind, ErrorCode, TokenFormat};
 use keyway_store::tables::families::EndReason;
 use keyway_store::tables::grants;
 use keyway_store::testing::Backend;
 
 use super::world::{CALLBACK, VERIFIER, World, refused};
+use crate::flows::accounts::sign_out;
 use crate::flows::tokens::client_credentials::{self, Asked};
 use crate::flows::tokens::mint::{self, MintError, Order};
+use crate::flows::tokens::{code, refresh};
 
 #[tokio::test]
 async fn a_code_gives_a_pair_once_and_a_second_redemption_ends_it() {
@@ -159,4 +162,56 @@ async fn a_minted_pair_is_the_owners_and_is_refreshed_by_the_built_in_client() {
         let none = mint::run(&portal.store, &portal.issuance, it.act(), order("")).await;
         assert!(matches!(none, Err(MintError::NoScope)));
     }
+}
+
+#[tokio::test]
+async fn what_was_given_for_a_session_ends_with_it_though_the_consent_goes_on() {
+    for backend in Backend::ALL {
+        let it = World::new(backend).await;
+        let app = it.client(ClientKind::Public, TokenFormat::Opaque).await;
+        let grant = it.grant(&app).await;
+        let sid = SessionId::new(it.now(), &*it.it.portal.random);
+        let (code, late) = (it.code(&app, grant).await, it.code(&app, grant).await);
+        it.it.execute(&format!("UPDATE authorization_codes SET session_id = '{sid}'"));
+        let offline = it.redeem(&app, &it.code(&app, grant).await).await.unwrap();
+        let pair = it.redeem(&app, &code).await.unwrap();
+        let (act, owner) = (it.act(), it.owner);
+        it.it.portal.store.write(move |tx| sign_out(tx, &act, owner, sid)).await.unwrap();
+        assert_eq!(it.facts(&pair.access).await.unwrap().state, State::Revoked);
+        assert_eq!(refused(it.refresh(&app, pair.refresh()).await), ErrorCode::InvalidGrant);
+        assert_eq!(refused(it.redeem(&app, &late).await), ErrorCode::InvalidGrant);
+        assert_eq!(it.facts(&offline.access).await.unwrap().state, State::Active);
+        it.refresh(&app, offline.refresh()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_token_request_names_the_api_that_was_granted_or_none() {
+    let it = World::new(Backend::Sqlite).await;
+    let app = it.client(ClientKind::Public, TokenFormat::Opaque).await;
+    let code = it.code(&app, it.grant(&app).await).await;
+    let redeemed_at = |resource: &str| {
+        it.redeem_as(code::Presented {
+            code: code.clone(),
+            client: app.clone(),
+            redirect_uri: Some(CALLBACK.into()),
+            verifier: Some(VERIFIER.into()),
+            resource: Some(resource.into()),
+            proven: None,
+        })
+    };
+    let (other, ours) = ("http://localhost:8080/api/v1", "http://localhost:8081");
+    assert_eq!(refused(redeemed_at(other).await), ErrorCode::InvalidTarget);
+    let pair = redeemed_at(ours).await.unwrap();
+    let refreshed_at = |resource: &str| {
+        it.refresh_as(refresh::Presented {
+            token: pair.refresh().clone(),
+            client: app.clone(),
+            scope: None,
+            resource: Some(resource.into()),
+            proven: None,
+        })
+    };
+    assert_eq!(refused(refreshed_at(other).await), ErrorCode::InvalidTarget);
+    refreshed_at(ours).await.unwrap();
 }

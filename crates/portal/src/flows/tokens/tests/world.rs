@@ -221,8 +221,13 @@ impl World {
             client: client.clone(),
             redirect_uri: redirect_uri.map(str::to_owned),
             verifier: verifier.map(str::to_owned),
+            resource: None,
             proven: None,
         };
+        self.redeem_as(presented).await
+    }
+
+    pub(crate) async fn redeem_as(&self, presented: code::Presented) -> Result<Pair, TokenError> {
         let portal = &self.it.portal;
         code::run(&portal.store, &portal.issuance, self.act(), presented)
             .await
@@ -250,8 +255,13 @@ impl World {
             token: token.clone(),
             client: client.clone(),
             scope: scope.map(|text| text.parse().unwrap()),
+            resource: None,
             proven: None,
         };
+        self.refresh_as(presented).await
+    }
+
+    pub(crate) async fn refresh_as(&self, presented: refresh::Presented) -> Result<Pair, TokenError> {
         let portal = &self.it.portal;
         let mail: refresh::TheftMail = Arc::new(|theft| {
             let text = format!("{} {}", theft.name, theft.address);
