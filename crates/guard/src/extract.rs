@@ -76,7 +76,7 @@ pub fn extract<'a>(parts: &RequestParts<'a>, shapes: &Shapes) -> Result<Presente
     }
     let ((value, scheme), only_keys) = match (parts.authorization.as_slice(), parts.api_key.as_slice()) {
         ([], []) => return Err(Refusal::MissingCredential),
-        ([value], []) => (token(value)?, false),
+        ([value], []) => (token_of(value)?, false),
         ([], [value]) => ((*value, Scheme::Plain), true),
         _ => return Err(Refusal::SeveralCredentials),
     };
@@ -94,12 +94,15 @@ pub fn extract<'a>(parts: &RequestParts<'a>, shapes: &Shapes) -> Result<Presente
 
 /// Whether an `Authorization` header has the scheme DPoP. Of any other, one byte is looked at.
 pub fn is_dpop(authorization: &[u8]) -> bool {
-    matches!(authorization, [b'D' | b'd', ..]) && matches!(token(authorization), Ok((_, Scheme::Dpop)))
+    matches!(authorization, [b'D' | b'd', ..]) && matches!(token_of(authorization), Ok((_, Scheme::Dpop)))
 }
 
 /// The token of `Bearer 1*SP token` (RFC 6750 §2.1) or `DPoP 1*SP token` (RFC 9449 §7.1); schemes know no case
 /// (RFC 9110 §11.1).
-fn token(value: &[u8]) -> Result<(&[u8], Scheme), Refusal> {
+///
+/// # Errors
+/// [`Refusal::UnsupportedScheme`].
+pub fn token_of(value: &[u8]) -> Result<(&[u8], Scheme), Refusal> {
     let value = value.trim_ascii();
     let end = value.iter().position(|b| *b == b' ').unwrap_or(value.len());
     let (scheme, rest) = value.split_at_checked(end).unwrap_or((value, &[]));

@@ -1,6 +1,7 @@
 //! OAuth's endpoints, one a file. What they decide lies in [`crate::flows`]; here it is read and answered.
 
 mod answer;
+mod bearer;
 pub mod client_auth;
 mod cors;
 mod device_authorization;

@@ -1,16 +1,17 @@
 //! `/oauth/register` (RFC 7591) and `/oauth/register/{client_id}` (RFC 7592).
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::AUTHORIZATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use keyway_core::credential::{Kind, Shape};
 use keyway_core::ids::ClientId;
 use keyway_core::oauth::{ErrorCode, OauthError};
-use keyway_core::secret::{PlainSecret, SecretDigest};
+use keyway_core::secret::PlainSecret;
+use keyway_guard::extract::Scheme;
 use keyway_store::tables::audit::Actor;
 use serde::de::DeserializeOwned;
 
 use super::answer::answer;
+use super::bearer::{Presented, presented};
 use super::error::EndpointError;
 use super::params::MAX_FORM;
 use crate::extract::ClientAddress;
@@ -42,7 +43,7 @@ pub async fn register(
     // The body is read first: an answer over an unread body costs the client its connection.
     let body = body.to_bytes_limited(MAX_FORM).await;
     portal.limits.register(address)?;
-    let initial = bearer(&portal, &request, Kind::InitialAccess)?;
+    let initial = token(&portal, &request, Kind::InitialAccess)?.map(|token| token.digest());
     match portal.settings.registration {
         Registration::Off => return Err(EndpointError::Forbidden("clients cannot register themselves here")),
         Registration::Token if initial.is_none() => return Err(EndpointError::NoToken),
@@ -118,23 +119,10 @@ fn information(portal: &Portal, status: StatusCode, registered: &Registered) -> 
     answer(status).json(Information::of(registered, &portal.settings.public_url))
 }
 
-/// The bearer token, if there is one, which has to be of this kind (RFC 6750 §2.1).
-fn bearer(portal: &Portal, request: &HttpRequest, kind: Kind) -> Result<Option<SecretDigest>, EndpointError> {
-    Ok(token(portal, request, kind)?.map(|token| token.digest()))
-}
-
+/// The bearer token, if there is one, which has to be of this kind.
 fn token(portal: &Portal, request: &HttpRequest, kind: Kind) -> Result<Option<PlainSecret>, EndpointError> {
-    let mut headers = request.headers().get_all(AUTHORIZATION);
-    let Some(header) = headers.next() else { return Ok(None) };
-    if headers.next().is_some() {
-        let text = "more than one Authorization header";
-        return Err(EndpointError::oauth(ErrorCode::InvalidRequest, text));
-    }
-    let (scheme, token) =
-        header.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(EndpointError::InvalidToken)?;
-    let token = PlainSecret::new(token.trim());
-    let is_ours = scheme.eq_ignore_ascii_case("bearer")
-        && portal.shapes.classify(token.expose()) == Shape::WrongKind(kind);
+    let Some(Presented { token, scheme }) = presented(request)? else { return Ok(None) };
+    let is_ours = scheme == Scheme::Plain && portal.shapes.classify(token.expose()) == Shape::WrongKind(kind);
     if is_ours { Ok(Some(token)) } else { Err(EndpointError::InvalidToken) }
 }
 

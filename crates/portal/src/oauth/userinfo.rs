@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::AUTHORIZATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use keyway_core::facts::Facts;
 use keyway_core::oauth::{ErrorCode, OPENID};
 use keyway_core::secret::PlainSecret;
+use keyway_guard::extract::Scheme;
 
 use super::answer::answer;
+use super::bearer::{Presented, presented};
 use super::dpop;
 use super::error::EndpointError;
 use crate::extract::ClientAddress;
@@ -17,13 +18,6 @@ use crate::flows::params::Params;
 use crate::flows::tokens::live::{self, why_inactive};
 use crate::flows::tokens::userinfo::userinfo as flow;
 use crate::state::Portal;
-
-/// How a token was sent.
-struct Presented {
-    token: PlainSecret,
-    /// With the scheme DPoP.
-    with_proof: bool,
-}
 
 /// GET: the token stands in the header.
 ///
@@ -34,7 +28,7 @@ pub async fn get(
     request: HttpRequest,
     ClientAddress(address): ClientAddress,
 ) -> Result<HttpResponse, EndpointError> {
-    tell(&portal, &request, address, presented(&request, None)?).await
+    tell(&portal, &request, address, one(presented(&request)?, None)?).await
 }
 
 /// POST: the token stands in the header or in the body (RFC 6750 §2.2), never in both.
@@ -47,25 +41,15 @@ pub async fn post(
     ClientAddress(address): ClientAddress,
     body: Params,
 ) -> Result<HttpResponse, EndpointError> {
-    tell(&portal, &request, address, presented(&request, body.get("access_token"))?).await
+    tell(&portal, &request, address, one(presented(&request)?, body.get("access_token"))?).await
 }
 
-fn presented(request: &HttpRequest, in_body: Option<&str>) -> Result<Presented, EndpointError> {
-    let mut headers = request.headers().get_all(AUTHORIZATION);
-    let (header, another) = (headers.next(), headers.next());
-    match (header, in_body) {
+fn one(in_header: Option<Presented>, in_body: Option<&str>) -> Result<Presented, EndpointError> {
+    match (in_header, in_body) {
         (None, None) => Err(EndpointError::NoToken),
-        (None, Some(token)) => Ok(Presented { token: PlainSecret::new(token), with_proof: false }),
-        (Some(header), None) if another.is_none() => {
-            let text = header.to_str().map_err(|_| EndpointError::InvalidToken)?;
-            let (scheme, token) = text.split_once(' ').ok_or(EndpointError::NoToken)?;
-            let with_proof = scheme.eq_ignore_ascii_case("dpop");
-            if !with_proof && !scheme.eq_ignore_ascii_case("bearer") {
-                return Err(EndpointError::NoToken);
-            }
-            Ok(Presented { token: PlainSecret::new(token.trim()), with_proof })
-        }
-        (Some(_), _) => {
+        (Some(presented), None) => Ok(presented),
+        (None, Some(token)) => Ok(Presented { token: PlainSecret::new(token), scheme: Scheme::Plain }),
+        (Some(_), Some(_)) => {
             Err(EndpointError::oauth(ErrorCode::InvalidRequest, "the access token is sent more than once"))
         }
     }
@@ -104,10 +88,10 @@ async fn check_binding(
     facts: &Facts,
     presented: &Presented,
 ) -> Result<(), EndpointError> {
-    match (facts.bound_to, presented.with_proof) {
-        (None, false) => Ok(()),
-        (None, true) | (Some(_), false) => Err(EndpointError::InvalidToken),
-        (Some(key), true) => {
+    match (facts.bound_to, presented.scheme) {
+        (None, Scheme::Plain) => Ok(()),
+        (None, Scheme::Dpop) | (Some(_), Scheme::Plain) => Err(EndpointError::InvalidToken),
+        (Some(key), Scheme::Dpop) => {
             let proven = dpop::proven_key_for(portal, request, &presented.token).await?;
             if proven == key { Ok(()) } else { Err(EndpointError::InvalidToken) }
         }
