@@ -123,6 +123,13 @@ pub(crate) fn sample_api() -> Api {
     .unwrap()
 }
 
+/// The sample API's and the portal's own scopes, for tests of flows.
+pub(crate) fn catalogue() -> Catalogue {
+    let portal = "http://localhost:8080";
+    Catalogue::new(vec![sample_api(), Catalogue::management(portal).unwrap()])
+        .with_issuer(portal.parse().unwrap())
+}
+
 impl TestPortal {
     /// Runs SQL past the portal.
     pub(crate) fn execute(&self, sql: &str) {

@@ -3,7 +3,6 @@ use std::time::Instant;
 use actix_web::test::TestRequest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use keyway_core::audience::Catalogue;
 use keyway_core::change::{EntityKind, FeedPage, FeedSnapshot, NewChange};
 use keyway_core::ids::{BatchId, EntityId, OwnerId, RequestId};
 use keyway_core::oauth::GrantType;
@@ -18,19 +17,9 @@ use super::*;
 use crate::flows::Act;
 use crate::flows::clients::{self, NewClient, Profile, builtin_owner};
 use crate::flows::keys::{self, By, KeyRules, RawKey};
-use crate::testing::{Answer, Browser, TestPortal};
+use crate::testing::{Answer, Browser, TestPortal, catalogue};
 
 const AUDIENCE: &str = "http://localhost:8081";
-
-fn catalogue() -> Catalogue {
-    let notes = serde_json::json!({
-        "audience": AUDIENCE,
-        "name": "Sample API",
-        "base_url": AUDIENCE,
-        "scopes": [{ "name": "notes:read", "description": "Read your notes" }],
-    });
-    Catalogue::new(vec![serde_json::from_value(notes).unwrap()])
-}
 
 /// A portal with a resource server and a client that is none.
 struct World {

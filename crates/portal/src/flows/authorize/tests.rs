@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use keyway_core::audience::{Access, Api, ScopeDefinition};
 use keyway_core::ids::ClientId;
 use keyway_core::jwt::Algorithm;
 use keyway_core::oauth::{AuthMethod, ClientKind, ClientOrigin, TokenFormat};
@@ -12,27 +11,9 @@ use keyway_store::tables::clients;
 use keyway_store::testing::{Backend, START, TestDatabase};
 
 use super::*;
+use crate::testing::catalogue;
 
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-
-fn catalogue() -> Catalogue {
-    let notes = Api {
-        audience: "http://localhost:8081".parse().unwrap(),
-        name: "Sample API".into(),
-        base_url: "http://localhost:8081".into(),
-        openapi: None,
-        first_call: None,
-        scopes: vec![ScopeDefinition {
-            name: "notes:read".into(),
-            description: "Read your notes".into(),
-            access: Access::Read,
-            sensitive: false,
-            grant: keyway_core::audience::Grantable::Everyone,
-        }],
-    };
-    Catalogue::new(vec![notes, Catalogue::management("http://localhost:8080").unwrap()])
-        .with_issuer("http://localhost:8080".parse().unwrap())
-}
 
 fn app() -> Client {
     let random = SeededRandom::new(1);

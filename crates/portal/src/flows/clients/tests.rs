@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use keyway_core::audience::{Access, Api, ScopeDefinition};
 use keyway_core::clock::ManualClock;
 use keyway_core::oauth::{AuthMethod, GrantType};
 use keyway_core::random::SeededRandom;
@@ -12,25 +11,7 @@ use keyway_store::tables::client_secrets;
 use keyway_store::testing::{Backend, TestDatabase};
 
 use super::*;
-
-fn catalogue() -> Catalogue {
-    let scope = |name: &str, access| ScopeDefinition {
-        name: name.into(),
-        description: name.into(),
-        access,
-        sensitive: false,
-        grant: keyway_core::audience::Grantable::Everyone,
-    };
-    let notes = Api {
-        audience: "http://localhost:8081".parse().unwrap(),
-        name: "Sample API".into(),
-        base_url: "http://localhost:8081".into(),
-        openapi: None,
-        first_call: None,
-        scopes: vec![scope("notes:read", Access::Read), scope("notes:write", Access::Write)],
-    };
-    Catalogue::new(vec![notes, Catalogue::management("http://localhost:8080").unwrap()])
-}
+use crate::testing::catalogue;
 
 fn act(now: Timestamp) -> Act {
     Act { now, random: Arc::new(SeededRandom::new(5)), actor: Actor::command("test"), address: None }

@@ -16,31 +16,22 @@ use keyway_store::{Store, feed};
 
 use super::*;
 use crate::flows::Act;
+use crate::testing::sample_api;
 
 const SAMPLE: &str = "http://localhost:8081";
 const MANAGEMENT: &str = "http://localhost:8080/api/v1";
 
+/// With a scope that administrators alone may grant.
 fn catalogue() -> Catalogue {
-    let scope = |name: &str, access, grant| ScopeDefinition {
-        name: name.into(),
-        description: name.into(),
-        access,
+    let mut sample = sample_api();
+    sample.scopes.push(ScopeDefinition {
+        name: "notes:purge".into(),
+        description: "Delete everybody's notes".into(),
+        access: Access::Admin,
         sensitive: false,
-        grant,
-    };
-    let notes = Api {
-        audience: SAMPLE.parse().unwrap(),
-        name: "Sample API".into(),
-        base_url: SAMPLE.into(),
-        openapi: None,
-        first_call: Some("/v1/whoami".into()),
-        scopes: vec![
-            scope("notes:read", Access::Read, Grantable::Everyone),
-            scope("notes:write", Access::Write, Grantable::Everyone),
-            scope("notes:purge", Access::Admin, Grantable::Administrators),
-        ],
-    };
-    Catalogue::new(vec![notes, Catalogue::management("http://localhost:8080").unwrap()])
+        grant: Grantable::Administrators,
+    });
+    Catalogue::new(vec![sample, Catalogue::management("http://localhost:8080").unwrap()])
 }
 
 fn rules() -> KeyRules {
