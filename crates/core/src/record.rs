@@ -132,7 +132,9 @@ pub enum UnsoundBatch {
     #[error("a batch has at most 1000 counts, 1000 last uses and 1000 records")]
     TooMany,
     /// A route, method or code is too long, a status is none, or a count is beyond reason.
-    #[error("a route has at most 128 bytes, a method or code at most 64, and numbers lie within reason")]
+    #[error(
+        "a route has at most 128 bytes, a method or code at most 64, none a control character, and numbers lie within reason"
+    )]
     OutOfRange,
     /// It tells of what is yet to come.
     #[error("a time lies in the future")]
@@ -149,12 +151,12 @@ impl RecordBatch {
             return Err(UnsoundBatch::TooMany);
         }
         let counts = self.counts.iter().all(|count| {
-            count.route.len() <= MAX_ROUTE_LEN && count.calls.max(count.latency_sum_us) <= MAX_COUNT
+            is_word(&count.route, MAX_ROUTE_LEN) && count.calls.max(count.latency_sum_us) <= MAX_COUNT
         });
         let records = self.records.iter().all(|record| {
-            record.route.len() <= MAX_ROUTE_LEN
-                && record.method.len() <= MAX_WORD_LEN
-                && record.code.as_ref().is_none_or(|code| code.len() <= MAX_WORD_LEN)
+            is_word(&record.route, MAX_ROUTE_LEN)
+                && is_word(&record.method, MAX_WORD_LEN)
+                && record.code.as_ref().is_none_or(|code| is_word(code, MAX_WORD_LEN))
                 && (100..=599).contains(&record.status)
         });
         if !counts || !records {
@@ -167,4 +169,9 @@ impl RecordBatch {
         }
         Ok(())
     }
+}
+
+/// PostgreSQL keeps no NUL, and no page should show a line break that a stranger put there.
+fn is_word(text: &str, longest: usize) -> bool {
+    text.len() <= longest && !text.chars().any(char::is_control)
 }

@@ -215,6 +215,9 @@ async fn a_batch_keeps_its_bounds() {
     let mut many = world.batch();
     many.last_uses = vec![many.last_uses[0].clone(); keyway_core::record::MAX_BATCH + 1];
     world.report(&many).await.expect(400);
+    let mut torn = world.batch();
+    torn.records[0].route = "/v1/\0".into();
+    world.report(&torn).await.expect(400);
     let mut future = world.batch();
     future.last_uses[0].at = future.at + keyway_core::Duration::hours(1);
     world.report(&future).await.expect(400);
