@@ -188,6 +188,9 @@ pub const MAX_REDIRECT_URIS: usize = 20;
 /// The longest redirect URI, in bytes.
 pub const MAX_REDIRECT_URI_LEN: usize = 512;
 
+/// Printable characters that stand in no URI (RFC 3986 §2).
+const NEVER_IN_A_URI: [char; 9] = ['"', '<', '>', '\\', '^', '`', '{', '|', '}'];
+
 /// A registered redirect URI: absolute, without fragment, https; http on a loopback address, and private schemes
 /// with a dot (RFC 8252 §7), for native apps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -272,6 +275,11 @@ impl FromStr for RedirectUri {
             return Err(InvalidRedirectUri::NotAbsolute);
         }
         let url = Url::parse(s).map_err(|_| InvalidRedirectUri::NotAbsolute)?;
+        // What the parser puts right, a browser may read as a path of ours: `https:host`, or a backslash.
+        let is_web = matches!(url.scheme(), "http" | "https");
+        if is_web && !s.starts_with(&format!("{}://", url.scheme())) || s.contains(NEVER_IN_A_URI) {
+            return Err(InvalidRedirectUri::NotAbsolute);
+        }
         if url.fragment().is_some() {
             return Err(InvalidRedirectUri::Fragment);
         }
@@ -340,6 +348,10 @@ mod tests {
     fn what_may_not_be_registered() {
         for (text, error) in [
             ("/callback", InvalidRedirectUri::NotAbsolute),
+            ("https:a.example/callback", InvalidRedirectUri::NotAbsolute),
+            ("https:/a.example/callback", InvalidRedirectUri::NotAbsolute),
+            ("https:\\\\a.example/callback", InvalidRedirectUri::NotAbsolute),
+            ("https://a.example\\@b.example/", InvalidRedirectUri::NotAbsolute),
             ("https://a.example/#x", InvalidRedirectUri::Fragment),
             ("https://u:p@a.example/", InvalidRedirectUri::UserInfo),
             ("http://a.example/", InvalidRedirectUri::Scheme),

@@ -44,7 +44,7 @@ pub struct NewClient {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The name is empty, too long, or has control characters.
-    #[error("a name has 1 to 100 characters, none of them a control character")]
+    #[error("a name has 1 to 100 characters, none of them a control character or a mark of direction")]
     Name,
     /// An app that users authorise has nowhere to send them back to, or has too many places.
     #[error("give 1 to 20 redirect URIs: the authorization code is sent to one of them")]

@@ -130,7 +130,12 @@ impl Profile {
 
     fn check_name(&self) -> Result<(), ClientError> {
         let count = self.name.trim().chars().count();
-        let good = (1..=MAX_NAME_LEN).contains(&count) && !self.name.chars().any(char::is_control);
+        // Marks of direction could make the consent page read another way.
+        let strange = |c: char| {
+            c.is_control()
+                || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        let good = (1..=MAX_NAME_LEN).contains(&count) && !self.name.chars().any(strange);
         if good { Ok(()) } else { Err(ClientError::Name) }
     }
 

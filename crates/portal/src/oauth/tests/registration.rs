@@ -108,6 +108,7 @@ async fn what_cannot_be_registered_is_refused_as_rfc_7591_says_it() {
         (with("jwks", private), metadata),
         (with("scope", json!("keys:read")), metadata),
         (with("client_name", json!("x".repeat(101))), metadata),
+        (with("client_name", json!("Note\u{202e}koob")), metadata),
         (with("client_name", json!("")), metadata),
         (with("client_uri", json!("javascript:alert(1)")), metadata),
         (with("id_token_signed_response_alg", json!("none")), metadata),
