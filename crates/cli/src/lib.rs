@@ -6,7 +6,7 @@
 //! | [`config`] | settings from file, environment and flags, judged once |
 //! | [`telemetry`] [`output`] | log lines; results and errors |
 //! | [`home`] [`house`] | the data folder; the parts put together |
-//! | [`forward_auth`] | the listener for proxies |
+//! | [`forward_auth`] [`remote`] | the listener for proxies; the sample API as a resource server |
 //! | [`listeners`] [`servers`] [`tasks`] | sockets, servers, and what runs beside them |
 //! | [`commands`] | the commands, one file each |
 //!

@@ -1,4 +1,5 @@
-//! Access tokens as JWTs: the profile of RFC 9068 under the rules of RFC 8725.
+//! What is signed, under the rules of RFC 8725: access tokens (the profile of RFC 9068), ID tokens and logout tokens
+//! (OpenID Connect), each with a type of its own; the keys that sign, and other people's (JWK, thumbprints).
 
 mod claims;
 mod id_token;

@@ -46,7 +46,8 @@ pub struct ScopeView {
     is_new: bool,
 }
 
-/// The name of the API that has this audience, if it is one of an API, and `scopes` in plain words; new are those that `grant` lacks.
+/// The name of the API with this audience, if there is one, and `scopes` in plain words; new are those that `grant`
+/// lacks.
 pub fn scope_views<'p>(
     portal: &'p Portal,
     audience: &str,

@@ -13,10 +13,10 @@ use keyway_core::owner::Environment;
 use keyway_core::scope::ScopeSet;
 use keyway_core::secret::PlainSecret;
 use keyway_store::tables::families::{Family, FamilyKind};
-use keyway_store::tables::{grants, owners};
+use keyway_store::tables::grants;
 use keyway_store::{StoreError, Tx};
 
-use super::families::{begin, refresh_token, terms};
+use super::families::{begin, refresh_token, still_stands, terms};
 use super::id_token::SignedIn;
 use super::{Answer, Ground, Issuance, Issued};
 use crate::flows::Act;
@@ -73,9 +73,7 @@ impl Offer {
     /// Keeps it, in the transaction that redeemed the code, and gives the answer; `invalid_grant` if the consent or
     /// its owner went in the meantime.
     pub(super) fn keep(self, tx: &mut Tx<'_>, act: &Act) -> Result<Result<Answer, OauthError>, StoreError> {
-        let owner = owners::find(tx.conn(), self.family.owner)?;
-        let stands = owner.is_some_and(|owner| owner.suspended_at.is_none());
-        if !stands || grants::find(tx.conn(), self.grant)?.is_none() {
+        if !still_stands(tx.conn(), &self.family)? {
             return Ok(Err(OauthError::new(ErrorCode::InvalidGrant, "the consent was taken back")));
         }
         begin(tx, act, &self.family, self.refresh.as_ref())?;

@@ -12,8 +12,8 @@ use keyway_core::owner::Owner;
 use keyway_core::scope::ScopeSet;
 use keyway_core::secret::PlainSecret;
 use keyway_store::tables::families::{self, EndReason, Family, FamilyKind};
-use keyway_store::tables::refresh_tokens;
-use keyway_store::{StoreError, Tx};
+use keyway_store::tables::{grants, owners, refresh_tokens};
+use keyway_store::{Conn, StoreError, Tx};
 use serde_json::json;
 
 use super::{Issuance, Terms};
@@ -64,6 +64,16 @@ pub(super) fn refresh_token(issuance: &Issuance, random: &dyn Random) -> PlainSe
 /// Until when a refresh token that is made now works.
 pub(super) fn idle_until(family: &Family, now: Timestamp) -> Timestamp {
     (now + REFRESH_IDLE).min(family.expires_at)
+}
+
+/// Whether owner and consent are still there, asked in the transaction that rests on them.
+pub(super) fn still_stands(conn: &mut Conn, family: &Family) -> Result<bool, StoreError> {
+    let owner = owners::find(conn, family.owner)?.is_some_and(|owner| owner.suspended_at.is_none());
+    let grant = match family.grant {
+        Some(grant) => grants::find(conn, grant)?.is_some(),
+        None => true,
+    };
+    Ok(owner && grant)
 }
 
 /// Keeps a refresh token, the one with this sequence.

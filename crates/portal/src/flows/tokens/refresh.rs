@@ -14,7 +14,7 @@ use keyway_store::tables::refresh_tokens::{self, RefreshToken};
 use keyway_store::tables::{accounts, grants, owners};
 use keyway_store::{Conn, Store, StoreError, Tx, feed};
 
-use super::families::{begin_refresh, end_because, idle_until, refresh_token, terms};
+use super::families::{begin_refresh, end_because, idle_until, refresh_token, still_stands, terms};
 use super::id_token::SignedIn;
 use super::{Answer, Ground, Issuance, Issued, Terms, TokenError, is_target};
 use crate::flows::{Act, mail};
@@ -245,16 +245,6 @@ fn rotate(
         grants::touch(tx.conn(), grant, act.now)?;
     }
     Ok(Outcome::Given(offer.answer))
-}
-
-/// Whether owner and consent are still there, asked in the transaction that rests on them.
-fn still_stands(conn: &mut Conn, family: &Family) -> Result<bool, StoreError> {
-    let owner = owners::find(conn, family.owner)?.is_some_and(|owner| owner.suspended_at.is_none());
-    let grant = match family.grant {
-        Some(grant) => grants::find(conn, grant)?.is_some(),
-        None => true,
-    };
-    Ok(owner && grant)
 }
 
 /// A token that was used before: the same answer again, or theft.
