@@ -188,7 +188,7 @@ fn again(query: &str) -> String {
 fn without_login(query: &str) -> String {
     let mut kept = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        if name == "max_age" && value == "0" {
+        if name == "max_age" && value.parse() == Ok(0_u32) {
             continue;
         }
         if name != "prompt" {

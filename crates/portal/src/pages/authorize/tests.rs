@@ -21,6 +21,7 @@ fn signing_in_again_is_asked_for_once() {
     assert_eq!(without_login("a=1&prompt=login&b=2"), "a=1&b=2");
     assert_eq!(without_login("prompt=login+consent"), "prompt=consent");
     assert_eq!(without_login("max_age=0&b=2"), "b=2");
+    assert_eq!(without_login("max_age=00"), "");
     assert_eq!(without_login("max_age=60"), "max_age=60");
 }
 
