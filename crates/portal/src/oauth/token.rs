@@ -11,15 +11,14 @@ use keyway_core::oauth::{Client, ClientKind, ErrorCode, GrantType, OauthError};
 use keyway_core::scope::ScopeSet;
 use keyway_core::secret::PlainSecret;
 use keyway_store::tables::audit::Actor;
-use serde::Serialize;
 
 use super::answer::answer;
 use super::client_auth::authenticate;
 use super::dpop::proven_key;
 use super::error::EndpointError;
+use super::theft_mail::theft_mail;
 use crate::extract::ClientAddress;
 use crate::flows::params::Params;
-use crate::flows::tokens::refresh::{Theft, TheftMail};
 use crate::flows::tokens::{Answer, client_credentials, code, device, exchange, refresh};
 use crate::state::Portal;
 
@@ -136,36 +135,6 @@ async fn by_refresh_token(
         portal.mail_bell.ring();
     }
     Ok(answer?)
-}
-
-#[derive(Serialize)]
-struct TheftContext<'c> {
-    name: &'c str,
-    client: &'c str,
-    address: &'c str,
-    url: String,
-    at: i64,
-}
-
-/// The mail that tells an owner of a theft; a template that fails is logged, and does not save the thief.
-pub(crate) fn theft_mail(portal: &Portal) -> TheftMail {
-    let (renderer, url) = (portal.renderer.clone(), format!("{}/tokens", portal.settings.public_url));
-    Arc::new(move |theft: &Theft| {
-        let context = TheftContext {
-            name: &theft.name,
-            client: &theft.client,
-            address: &theft.address,
-            url: url.clone(),
-            at: theft.at.as_micros(),
-        };
-        match renderer.mail("refresh_theft", context, theft.at) {
-            Ok(mail) => Some(mail),
-            Err(error) => {
-                tracing::error!(%error, "the mail about a stolen refresh token cannot be written");
-                None
-            }
-        }
-    })
 }
 
 async fn by_client_credentials(
