@@ -26,6 +26,9 @@ pub enum EndpointError {
     /// A protected endpoint was called without a token (RFC 6750 §3.1: no error code).
     #[error("a bearer token is needed")]
     NoToken,
+    /// A protected endpoint was called with more than one token (RFC 6750 §2 and §3.1).
+    #[error("the access token is sent more than once")]
+    SeveralTokens,
     /// A token that does not work at the protected endpoint (RFC 6750 §3.1).
     #[error("the bearer token does not work")]
     InvalidToken,
@@ -71,6 +74,7 @@ impl ResponseError for EndpointError {
             Self::Oauth(error) => error.code.status(),
             Self::Forbidden(_) | Self::InsufficientScope(_) => 403,
             Self::NoToken | Self::InvalidToken | Self::InvalidProof(_) => 401,
+            Self::SeveralTokens => 400,
             Self::TooLarge => 413,
             Self::TooMany { .. } => 429,
             Self::Store(error) if error.is_temporary() => 503,
@@ -93,6 +97,10 @@ impl ResponseError for EndpointError {
             Self::NoToken => {
                 answer.insert_header((WWW_AUTHENTICATE, r#"Bearer realm="keyway""#));
                 ("invalid_token", "a bearer token is needed")
+            }
+            Self::SeveralTokens => {
+                answer.insert_header((WWW_AUTHENTICATE, r#"Bearer realm="keyway", error="invalid_request""#));
+                ("invalid_request", "the access token is sent more than once")
             }
             Self::InvalidToken => {
                 answer.insert_header((WWW_AUTHENTICATE, r#"Bearer realm="keyway", error="invalid_token""#));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use keyway_core::facts::Facts;
-use keyway_core::oauth::{ErrorCode, OPENID};
+use keyway_core::oauth::OPENID;
 use keyway_core::secret::PlainSecret;
 use keyway_guard::extract::Scheme;
 
@@ -49,9 +49,7 @@ fn one(in_header: Option<Presented>, in_body: Option<&str>) -> Result<Presented,
         (None, None) => Err(EndpointError::NoToken),
         (Some(presented), None) => Ok(presented),
         (None, Some(token)) => Ok(Presented { token: PlainSecret::new(token), scheme: Scheme::Plain }),
-        (Some(_), Some(_)) => {
-            Err(EndpointError::oauth(ErrorCode::InvalidRequest, "the access token is sent more than once"))
-        }
+        (Some(_), Some(_)) => Err(EndpointError::SeveralTokens),
     }
 }
 

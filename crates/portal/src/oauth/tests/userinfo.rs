@@ -63,6 +63,13 @@ async fn what_is_no_living_token_with_openid_learns_nothing() {
     // An ID token is no access token, and an unbound token is no DPoP token.
     refused(ask(&it, &format!("Bearer {}", good.id_token.unwrap().expose())).await, 401, "invalid_token");
     refused(ask(&it, &format!("DPoP {}", good.access.expose())).await, 401, "invalid_token");
+    let twice = TestRequest::post()
+        .uri(PATH)
+        .insert_header(("authorization", "Bearer a"))
+        .insert_header(("content-type", "application/x-www-form-urlencoded"))
+        .set_payload("access_token=b");
+    let twice = refused(Browser::new(&it.it).send(twice).await, 400, "invalid_request");
+    assert_eq!(twice.header("www-authenticate"), r#"Bearer realm="keyway", error="invalid_request""#);
     Browser::new(&it.it).get(&format!("{PATH}?access_token={}", good.access.expose())).await.expect(401);
     it.it.clock.advance(keyway_core::Duration::minutes(16));
     refused(ask(&it, &format!("Bearer {}", good.access.expose())).await, 401, "invalid_token");
