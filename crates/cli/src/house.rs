@@ -139,7 +139,8 @@ impl House {
     /// The guard of the management API.
     fn management_guard(&self) -> anyhow::Result<Guard> {
         let api = Catalogue::management(self.config.public_url.as_str()).context("public_url")?;
-        Ok(self.guard(guard_settings(&self.config, api.audience, None)))
+        let metadata = format!("{}/.well-known/oauth-protected-resource/api/v1", self.config.public_url);
+        Ok(self.guard(guard_settings(&self.config, api.audience, Some(metadata))))
     }
 
     /// The sample API's guard.

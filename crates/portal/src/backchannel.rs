@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration as StdDuration;
 
-use keyway_core::Duration;
+use futures_util::future::try_join_all;
 use keyway_core::jwt::{LOGOUT_TOKEN_TYPE, LogoutClaims, Purpose};
 use keyway_core::oauth::Client;
+use keyway_core::{Duration, Timestamp};
 use keyway_store::StoreError;
 use keyway_store::tables::clients;
 use keyway_store::tables::logout_notices::{self, LogoutNotice};
@@ -36,39 +37,40 @@ pub async fn deliver(portal: Arc<Portal>) {
     }
 }
 
-/// Sends what is due now; how many clients took it.
+/// Sends what is due now, all at once, so that no slow client holds up the others; how many took it.
 ///
 /// # Errors
 /// When the database fails or nothing can be signed; a client that does not answer is no error here.
 pub async fn deliver_due(portal: &Portal) -> Result<usize, RingError> {
     let now = portal.now();
     let due = portal.store.read(move |conn| logout_notices::due(conn, now, BATCH)).await?;
-    let mut taken = 0;
-    for notice in due {
-        let wait = FIRST_RETRY.as_micros().saturating_mul(1 << notice.attempts.min(TRIES));
-        let (claim, next) = (notice.clone(), now + Duration::micros(wait));
-        let claimed: Result<bool, StoreError> =
-            portal.store.write(move |tx| logout_notices::claim(tx.conn(), &claim, next)).await;
-        if !claimed? {
-            continue;
-        }
-        let (id, tries) = (notice.id, notice.attempts + 1);
-        let told = tell(portal, &notice).await?;
-        if told {
-            taken += 1;
-        } else if tries < TRIES {
-            continue;
-        }
-        let over: Result<(), StoreError> = portal
-            .store
-            .write(move |tx| match told {
-                true => logout_notices::sent(tx.conn(), id, now),
-                false => logout_notices::failed(tx.conn(), id, now),
-            })
-            .await;
-        over?;
+    let told = try_join_all(due.into_iter().map(|notice| deliver_one(portal, notice, now))).await?;
+    Ok(told.into_iter().filter(|taken| *taken).count())
+}
+
+/// One attempt, unless another process makes it; whether the client took it.
+async fn deliver_one(portal: &Portal, notice: LogoutNotice, now: Timestamp) -> Result<bool, RingError> {
+    let wait = FIRST_RETRY.as_micros().saturating_mul(1 << notice.attempts.min(TRIES));
+    let (claim, next) = (notice.clone(), now + Duration::micros(wait));
+    let claimed: Result<bool, StoreError> =
+        portal.store.write(move |tx| logout_notices::claim(tx.conn(), &claim, next)).await;
+    if !claimed? {
+        return Ok(false);
     }
-    Ok(taken)
+    let (id, tries) = (notice.id, notice.attempts + 1);
+    let told = tell(portal, &notice).await?;
+    if !told && tries < TRIES {
+        return Ok(false);
+    }
+    let over: Result<(), StoreError> = portal
+        .store
+        .write(move |tx| match told {
+            true => logout_notices::sent(tx.conn(), id, now),
+            false => logout_notices::failed(tx.conn(), id, now),
+        })
+        .await;
+    over?;
+    Ok(told)
 }
 
 /// Whether the client took it (§2.8): or has no use for it any more.

@@ -337,8 +337,8 @@ async fn a_token_for_another_api() {
     content-security-policy: default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; connect-src 'self'; form-action 'self'
     content-type: application/problem+json
     referrer-policy: no-referrer
-    www-authenticate: Bearer realm="[portal]/api/v1", error="invalid_token", error_description="The credential is for another API"
-    www-authenticate: DPoP algs="ES256 EdDSA Ed25519 RS256 PS256", error="invalid_token", error_description="The credential is for another API"
+    www-authenticate: Bearer realm="[portal]/api/v1", error="invalid_token", error_description="The credential is for another API", resource_metadata="[portal]/.well-known/oauth-protected-resource/api/v1"
+    www-authenticate: DPoP algs="ES256 EdDSA Ed25519 RS256 PS256", error="invalid_token", error_description="The credential is for another API", resource_metadata="[portal]/.well-known/oauth-protected-resource/api/v1"
     x-content-type-options: nosniff
     x-request-id: [request id]
 

@@ -7,6 +7,7 @@ use keyway_core::jwt::Algorithm;
 use keyway_core::oauth::dpop::PROOF_ALGORITHMS;
 use keyway_core::oauth::{ASSERTION_ALGORITHMS, AuthMethod, GrantType, IDENTITY_SCOPES, OFFLINE_ACCESS};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::settings::Registration;
 use crate::state::Portal;
@@ -89,6 +90,23 @@ struct Metadata<'m> {
     request_uri_parameter_supported: bool,
     backchannel_logout_supported: bool,
     backchannel_logout_session_supported: bool,
+}
+
+/// `/.well-known/oauth-protected-resource/api/v1`: the management API as an API that this server protects (RFC 9728
+/// §3.1).
+pub async fn management_api(portal: web::Data<Portal>) -> HttpResponse {
+    let audience = &portal.guard.settings().audience;
+    let api = portal.catalogue.find(audience.as_str());
+    let scopes: Vec<&str> = api.iter().flat_map(|api| &api.scopes).map(|scope| scope.name.as_str()).collect();
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(json!({
+        "resource": audience,
+        "resource_name": api.map(|api| api.name.as_str()),
+        "authorization_servers": [portal.settings.public_url.as_str()],
+        "scopes_supported": scopes,
+        "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": PROOF_ALGORITHMS,
+        "dpop_bound_access_tokens_required": false,
+    }))
 }
 
 /// The document.

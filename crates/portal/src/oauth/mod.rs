@@ -48,6 +48,10 @@ pub fn configure(cfg: &mut ServiceConfig) {
             open("/oauth/userinfo").route(web::get().to(userinfo::get)).route(web::post().to(userinfo::post)),
         )
         .service(open("/.well-known/jwks.json").route(web::get().to(jwks::jwks)))
+        .service(
+            open("/.well-known/oauth-protected-resource/api/v1")
+                .route(web::get().to(metadata::management_api)),
+        )
         .service(open("/.well-known/openid-configuration").route(web::get().to(metadata::metadata)))
         .service(open("/.well-known/oauth-authorization-server").route(web::get().to(metadata::metadata)));
 }

@@ -182,6 +182,10 @@ async fn the_documents_say_what_works_and_which_keys_verify() {
     let about = json(&browser.get("/.well-known/oauth-authorization-server").await.expect(200));
     assert_eq!(about["issuer"], "http://localhost:8080");
     assert_eq!(about["token_endpoint"], "http://localhost:8080/oauth/token");
+    let api = json(&browser.get("/.well-known/oauth-protected-resource/api/v1").await.expect(200));
+    assert_eq!(api["resource"], "http://localhost:8080/api/v1");
+    assert_eq!(api["authorization_servers"], serde_json::json!(["http://localhost:8080"]));
+    assert!(api["scopes_supported"].as_array().unwrap().contains(&"keys:read".into()));
     assert_eq!(about["code_challenge_methods_supported"], serde_json::json!(["S256"]));
     for (name, value) in about.as_object().unwrap() {
         let Some(path) = value.as_str().and_then(|url| url.strip_prefix("http://localhost:8080/")) else {
