@@ -36,39 +36,25 @@ pub async fn token(
     let grant = params.require("grant_type")?.parse().map_err(|_| {
         OauthError::new(ErrorCode::UnsupportedGrantType, "see grant_types_supported in the metadata")
     })?;
+    if grant == GrantType::TokenExchange && !names_client(&request, &params) {
+        let proven = proven_key(&portal, &request, None).await?;
+        return Ok(done(&by_exchange(&portal, &params, address, None, proven).await?));
+    }
+    let (client, proven) = client_for(&portal, &request, &params, grant).await?;
     let given = match grant {
-        GrantType::TokenExchange => {
-            let (client, proven) = match names_client(&request, &params) {
-                true => {
-                    let (client, proven) = client_for(&portal, &request, &params, grant).await?;
-                    (Some(client), proven)
-                }
-                false => (None, proven_key(&portal, &request, None).await?),
-            };
-            by_exchange(&portal, &params, address, client, proven).await?
-        }
-        GrantType::AuthorizationCode => {
-            let (client, proven) = client_for(&portal, &request, &params, grant).await?;
-            by_code(&portal, &params, address, client, proven).await?
-        }
-        GrantType::RefreshToken => {
-            let (client, proven) = client_for(&portal, &request, &params, grant).await?;
-            by_refresh_token(&portal, &params, address, client, proven).await?
-        }
+        GrantType::TokenExchange => by_exchange(&portal, &params, address, Some(client), proven).await?,
+        GrantType::AuthorizationCode => by_code(&portal, &params, address, client, proven).await?,
+        GrantType::RefreshToken => by_refresh_token(&portal, &params, address, client, proven).await?,
         GrantType::ClientCredentials => {
-            let (client, proven) = client_for(&portal, &request, &params, grant).await?;
             by_client_credentials(&portal, &params, address, client, proven).await?
         }
-        GrantType::DeviceCode => {
-            let (client, proven) = client_for(&portal, &request, &params, grant).await?;
-            let act = portal.act(Actor::client(client.id, &client.name), address);
-            let code = PlainSecret::new(params.require("device_code")?);
-            let resource = params.resource()?.map(str::to_owned);
-            let presented = device::Presented { code, client, resource, proven };
-            device::run(&portal.store, &portal.issuance, act, presented).await?
-        }
+        GrantType::DeviceCode => by_device_code(&portal, &params, address, client, proven).await?,
     };
-    Ok(answer(StatusCode::OK).content_type("application/json").body(given.expose().to_owned()))
+    Ok(done(&given))
+}
+
+fn done(given: &Answer) -> HttpResponse {
+    answer(StatusCode::OK).content_type("application/json").body(given.expose().to_owned())
 }
 
 /// Whether anybody claims to be a client. An API key speaks for itself.
@@ -135,6 +121,20 @@ async fn by_refresh_token(
         portal.mail_bell.ring();
     }
     Ok(answer?)
+}
+
+async fn by_device_code(
+    portal: &Portal,
+    params: &Params,
+    address: IpAddr,
+    client: Client,
+    proven: Option<Thumbprint>,
+) -> Result<Answer, EndpointError> {
+    let act = portal.act(Actor::client(client.id, &client.name), address);
+    let code = PlainSecret::new(params.require("device_code")?);
+    let resource = params.resource()?.map(str::to_owned);
+    let presented = device::Presented { code, client, resource, proven };
+    Ok(device::run(&portal.store, &portal.issuance, act, presented).await?)
 }
 
 async fn by_client_credentials(
