@@ -32,6 +32,8 @@ pub enum EntityKind {
     Grant,
     /// An OAuth client.
     Client,
+    /// An account elsewhere: tokens from there speak for its owner.
+    Connection,
     /// One access token.
     Token,
     /// A signing key: the verification keys must be fetched again.
@@ -47,6 +49,7 @@ impl EntityKind {
             Self::Family => "family",
             Self::Grant => "grant",
             Self::Client => "client",
+            Self::Connection => "connection",
             Self::Token => "token",
             Self::SigningKey => "signing_key",
         }
@@ -62,6 +65,7 @@ impl FromStr for EntityKind {
             "family" => Self::Family,
             "grant" => Self::Grant,
             "client" => Self::Client,
+            "connection" => Self::Connection,
             "token" => Self::Token,
             "signing_key" => Self::SigningKey,
             _ => return Err(UnknownName),

@@ -112,6 +112,8 @@ typed_id! {
     TokenId;
     /// A browser session, as shown in lists (never the cookie's value).
     SessionId;
+    /// An account elsewhere that somebody signs in with.
+    ConnectionId;
     /// An audit row.
     AuditId;
     /// A client's secret, as shown in lists.

@@ -13,8 +13,8 @@ use crate::error::StoreError;
 use crate::feed;
 use crate::schema::{
     access_tokens, attempts, authorization_codes, client_secrets, clients, device_codes, families, grants,
-    logout_notices, mail_links, outbox, pushed_requests, record_batches, refresh_tokens, registration_tokens,
-    request_records, sessions, shown_secrets, spent_proofs, usage_counts,
+    logout_notices, mail_links, outbox, provider_flows, pushed_requests, record_batches, refresh_tokens,
+    registration_tokens, request_records, sessions, shown_secrets, spent_proofs, usage_counts,
 };
 use crate::store::Store;
 use crate::tables::settings;
@@ -88,6 +88,7 @@ const SWEEPS: &[(&str, Sweep)] = &[
     ("authorization_codes", sweep_codes),
     ("device_codes", sweep_device_codes),
     ("pushed_requests", |conn, now, _| sweep_pushed_requests(conn, now)),
+    ("provider_flows", |conn, now, _| sweep_provider_flows(conn, now)),
     ("access_tokens", sweep_access_tokens),
     ("refresh_tokens", sweep_refresh_tokens),
     ("families", sweep_families),
@@ -208,6 +209,10 @@ fn sweep_device_codes(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Resu
 
 fn sweep_pushed_requests(conn: &mut Conn, now: Timestamp) -> Result<usize, StoreError> {
     delete_batch!(conn, pushed_requests, digest: Vec<u8>, pushed_requests::expires_at.le(now.as_micros()))
+}
+
+fn sweep_provider_flows(conn: &mut Conn, now: Timestamp) -> Result<usize, StoreError> {
+    delete_batch!(conn, provider_flows, state: Vec<u8>, provider_flows::expires_at.le(now.as_micros()))
 }
 
 fn sweep_access_tokens(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usize, StoreError> {

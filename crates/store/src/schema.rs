@@ -1,7 +1,9 @@
 //! The tables as Diesel sees them; kept in step with `migrations/` by a test.
 
+mod elsewhere;
 mod oauth;
 
+pub use elsewhere::*;
 pub use oauth::*;
 
 diesel::table! {
@@ -258,6 +260,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     spent_proofs,
     registration_tokens,
     logout_notices,
+    connections,
+    provider_flows,
+    providers,
     feed,
     feed_head,
     audit,

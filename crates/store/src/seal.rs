@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::conn::Conn;
 use crate::error::StoreError;
-use crate::schema::signing_keys;
+use crate::schema::{connections, providers, signing_keys};
 use crate::store::Store;
 use crate::tables::settings;
 
@@ -204,18 +204,23 @@ pub fn verify(conn: &mut Conn, key: &MasterKey) -> Result<bool, StoreError> {
 /// When a value cannot be opened or a statement fails; nothing is changed then.
 pub fn reseal(conn: &mut Conn, key: &MasterKey, random: &dyn Random) -> Result<usize, StoreError> {
     let first = key.first().ok_or(CHECK_PLACE.error())?;
-    let rows: Vec<(String, Vec<u8>)> =
-        signing_keys::table.select((signing_keys::id, signing_keys::sealed)).load(conn)?;
-    let mut count = 0;
-    for (id, sealed) in rows {
-        if sealed.starts_with(&first.id) {
-            continue;
-        }
-        let place = Place { table: "signing_keys", column: "sealed", row: &id };
-        let anew = key.seal(&place, &key.open(&place, &sealed)?, random)?;
-        let row = signing_keys::table.filter(signing_keys::id.eq(&id).and(signing_keys::sealed.eq(&sealed)));
-        count += diesel::update(row).set(signing_keys::sealed.eq(&anew)).execute(conn)?;
+    /// Seals one column of `$table` anew; a row that changes meanwhile was sealed anew by who changed it.
+    macro_rules! anew {
+        ($table:ident, $column:ident) => {{
+            let rows: Vec<(String, Option<Vec<u8>>)> =
+                $table::table.select(($table::id, $table::$column.nullable())).load(conn)?;
+            let mut count = 0;
+            for (id, sealed) in rows {
+                let Some(sealed) = sealed.filter(|sealed| !sealed.starts_with(&first.id)) else { continue };
+                let place = Place { table: stringify!($table), column: stringify!($column), row: &id };
+                let anew = key.seal(&place, &key.open(&place, &sealed)?, random)?;
+                let row = $table::table.filter($table::id.eq(&id).and($table::$column.eq(&sealed)));
+                count += diesel::update(row).set($table::$column.eq(&anew)).execute(conn)?;
+            }
+            count
+        }};
     }
+    let count = anew!(signing_keys, sealed) + anew!(connections, tokens) + anew!(providers, secret);
     settings::set(conn, CHECK, &hex(&key.seal(&CHECK_PLACE, CHECK_TEXT, random)?))?;
     Ok(count)
 }

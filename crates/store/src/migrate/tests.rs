@@ -91,7 +91,11 @@ fn both_databases_have_the_same_columns() {
 fn every_table_is_as_the_program_sees_it() {
     let database = TestDatabase::sqlite();
     let found = columns(&mut database.url().connect(Role::Writer).unwrap());
-    let source = concat!(include_str!("../schema.rs"), include_str!("../schema/oauth.rs"));
+    let source = concat!(
+        include_str!("../schema.rs"),
+        include_str!("../schema/elsewhere.rs"),
+        include_str!("../schema/oauth.rs")
+    );
     let mut known = BTreeMap::new();
     for block in source.split("diesel::table! {").skip(1) {
         let mut lines = block.lines().map(str::trim).skip_while(|line| line.is_empty());

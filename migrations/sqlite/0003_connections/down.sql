@@ -1,0 +1,3 @@
+DROP TABLE providers;
+DROP TABLE provider_flows;
+DROP TABLE connections;
