@@ -19,8 +19,8 @@ use keyway_core::secret::SecretDigest;
 use keyway_core::{Duration, Random, Timestamp};
 use keyway_store::StoreError;
 use keyway_store::tables::sessions::{self, Session as Row};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::csrf::CsrfToken;
 use crate::settings::PublicUrl;
@@ -45,6 +45,8 @@ const OWNER: &str = "owner";
 const CSRF: &str = "csrf";
 const SINCE: &str = "since";
 const CONFIRMED: &str = "confirmed";
+const SIGNED_IN: &str = "signed_in";
+const BY: &str = "by";
 const ADDRESS: &str = "address";
 const USER_AGENT: &str = "user_agent";
 
@@ -84,8 +86,57 @@ pub struct SessionView {
     pub owner: Option<OwnerId>,
     /// Its form token.
     pub csrf: CsrfToken,
-    /// When the person last showed who they are.
+    /// When the person last showed who they are, as far as the portal knows for sure.
     pub confirmed_at: Option<Timestamp>,
+    /// When the person last signed in (the `auth_time` of OpenID Connect Core §2).
+    pub signed_in_at: Option<Timestamp>,
+    /// By what.
+    pub signed_in_by: SignedInBy,
+}
+
+/// By what somebody signed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignedInBy {
+    /// A password, or a link sent to the account's address.
+    #[default]
+    Password,
+    /// An account elsewhere.
+    Provider,
+}
+
+impl SignedInBy {
+    /// The methods as RFC 8176 names them, with single spaces between: it has no name for another provider's word.
+    pub const fn amr(self) -> &'static str {
+        match self {
+            Self::Password => "pwd",
+            Self::Provider => "",
+        }
+    }
+}
+
+/// What somebody has just shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// When they signed in.
+    pub signed_in_at: Timestamp,
+    /// When they showed who they are; none where a provider vouched for them and did not say.
+    pub confirmed_at: Option<Timestamp>,
+    /// By what.
+    pub by: SignedInBy,
+}
+
+impl Proof {
+    /// A password, or a link sent by mail, at this moment.
+    pub const fn here(now: Timestamp) -> Self {
+        Self { signed_in_at: now, confirmed_at: Some(now), by: SignedInBy::Password }
+    }
+
+    /// A provider's word, and when it says that the person signed in there (`auth_time`).
+    pub fn elsewhere(auth_time: Option<Timestamp>, now: Timestamp) -> Self {
+        let at = auth_time.map(|at| at.min(now));
+        Self { signed_in_at: at.unwrap_or(now), confirmed_at: at, by: SignedInBy::Provider }
+    }
 }
 
 impl SessionView {
@@ -108,6 +159,8 @@ impl SessionView {
             owner: get::<OwnerId>(session, OWNER),
             csrf: CsrfToken::from_text(&get::<String>(session, CSRF)?)?,
             confirmed_at: get::<Timestamp>(session, CONFIRMED),
+            signed_in_at: get::<Timestamp>(session, SIGNED_IN),
+            signed_in_by: get::<SignedInBy>(session, BY).unwrap_or_default(),
         })
     }
 
@@ -136,6 +189,8 @@ fn begin(session: &Session, now: Timestamp, random: &dyn Random) -> Result<Sessi
         owner: None,
         csrf: CsrfToken::new(random),
         confirmed_at: None,
+        signed_in_at: None,
+        signed_in_by: SignedInBy::default(),
     };
     put(session, ID, view.id)?;
     put(session, CSRF, view.csrf.to_text())?;
@@ -160,6 +215,7 @@ pub fn sign_in(
     session: &Session,
     owner: OwnerId,
     from: &Origin,
+    proof: &Proof,
     now: Timestamp,
     random: &dyn Random,
 ) -> Result<SessionId, StateError> {
@@ -167,7 +223,7 @@ pub fn sign_in(
     session.renew();
     let view = begin(session, now, random)?;
     put(session, OWNER, owner)?;
-    put(session, CONFIRMED, now)?;
+    note(session, proof)?;
     put(session, ADDRESS, from.address)?;
     if let Some(agent) = &from.user_agent {
         put(session, USER_AGENT, agent.chars().take(MAX_USER_AGENT).collect::<String>())?;
@@ -179,9 +235,17 @@ pub fn sign_in(
 ///
 /// # Errors
 /// When its state cannot be written.
-pub fn confirm(session: &Session, now: Timestamp) -> Result<(), StateError> {
+pub fn confirm(session: &Session, proof: &Proof) -> Result<(), StateError> {
     session.renew();
-    put(session, CONFIRMED, now)
+    note(session, proof)
+}
+
+fn note(session: &Session, proof: &Proof) -> Result<(), StateError> {
+    if let Some(at) = proof.confirmed_at {
+        put(session, CONFIRMED, at)?;
+    }
+    put(session, SIGNED_IN, proof.signed_in_at)?;
+    put(session, BY, proof.by)
 }
 
 /// Signs out: another cookie, and an anonymous session.

@@ -22,9 +22,6 @@ use super::{Act, Deed};
 
 /// The longest `state` and `nonce`, in bytes.
 const MAX_OPAQUE: usize = 2048;
-/// How people sign in here (RFC 8176 §2).
-pub(super) const AMR_PASSWORD: &str = "pwd";
-
 /// How the client wants the user to be asked (OpenID Connect Core §3.1.2.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Prompt {
@@ -223,8 +220,10 @@ pub struct User {
     pub owner: OwnerId,
     /// Their browser session.
     pub session: SessionId,
-    /// When they last proved who they are.
+    /// When they last signed in.
     pub auth_time: Timestamp,
+    /// By what: values of RFC 8176, with single spaces between.
+    pub amr: &'static str,
 }
 
 /// What has to happen before there is a code.
@@ -307,7 +306,7 @@ pub fn approve(
             nonce: request.nonce.clone(),
             auth_time: user.auth_time,
             sid: Some(user.session),
-            amr: AMR_PASSWORD.to_owned(),
+            amr: user.amr.to_owned(),
             bound_to: request.bound_to,
             created_at: act.now,
             expires_at: act.now + CODE_LIFETIME,

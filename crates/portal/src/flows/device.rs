@@ -20,7 +20,7 @@ use serde_json::json;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::authorize::{AMR_PASSWORD, Consent, User, asked_scopes, remember, target};
+use super::authorize::{Consent, User, asked_scopes, remember, target};
 use super::params::Params;
 use super::{Act, Deed, throttle};
 
@@ -188,8 +188,7 @@ pub fn approve(
     owners::lock(tx.conn(), user.owner)?;
     let consent = Consent { scopes: &code.scopes, offline: true };
     let grant = remember(tx, act, client, &consent, user)?;
-    let approval =
-        Approval { owner: user.owner, grant, auth_time: user.auth_time, amr: AMR_PASSWORD.to_owned() };
+    let approval = Approval { owner: user.owner, grant, auth_time: user.auth_time, amr: user.amr.to_owned() };
     if !device_codes::approve(tx.conn(), code.digest, &approval, act.now)? {
         return Ok(false);
     }

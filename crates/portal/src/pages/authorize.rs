@@ -105,8 +105,8 @@ async fn decide(
 
 /// Who is at the browser, if somebody has signed in.
 pub(super) fn user(visitor: &Visitor) -> Option<User> {
-    let owner = visitor.person.as_ref()?.owner;
-    Some(User { owner, session: visitor.session_id(), auth_time: visitor.view.confirmed_at? })
+    let (owner, view) = (visitor.person.as_ref()?.owner, &visitor.view);
+    Some(User { owner, session: view.id, auth_time: view.signed_in_at?, amr: view.signed_in_by.amr() })
 }
 
 async fn find_grant(portal: &Portal, user: &User, client: ClientId) -> Result<Option<Grant>, PageError> {

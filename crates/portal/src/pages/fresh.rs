@@ -13,7 +13,7 @@ use crate::extract::{CsrfForm, SignedIn, own_path};
 use crate::flows::inputs::Email;
 use crate::flows::throttle::Guesser;
 use crate::known;
-use crate::session;
+use crate::session::{self, Proof};
 use crate::state::{Portal, see_other};
 
 pub fn configure(cfg: &mut ServiceConfig) {
@@ -65,7 +65,7 @@ async fn submit(
 ) -> Result<HttpResponse, PageError> {
     match own_password(&portal, &me, &request, form.password).await? {
         Ok(()) => {
-            session::confirm(&me.session, portal.now())?;
+            session::confirm(&me.session, &Proof::here(portal.now()))?;
             Ok(see_other(own_path(&form.return_to).unwrap_or("/")))
         }
         Err((status, text)) => page(&portal, &me, status, &form.return_to, FieldErrors::of("password", text)),

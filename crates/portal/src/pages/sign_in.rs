@@ -22,7 +22,7 @@ use crate::flows::inputs::Email;
 use crate::flows::throttle::Guesser;
 use crate::known;
 use crate::render::FlashKind;
-use crate::session;
+use crate::session::{self, Proof};
 use crate::settings::SignUp;
 use crate::state::{Portal, see_other};
 
@@ -131,7 +131,7 @@ async fn submit(
             if let Some(before) = visitor.person.as_ref().filter(|person| person.owner != owner) {
                 end_session(&portal, &visitor, before.owner).await?;
             }
-            welcome(&portal, &visitor, owner, &form.return_to)
+            welcome(&portal, &visitor, owner, &Proof::here(portal.now()), &form.return_to)
         }
         Err(SignInError::Changed) => again(WRONG).await,
         Err(SignInError::Suspended) => again("This account is suspended. Ask an administrator.").await,
@@ -167,9 +167,10 @@ pub fn welcome(
     portal: &Portal,
     visitor: &Visitor,
     owner: OwnerId,
+    proof: &Proof,
     return_to: &str,
 ) -> Result<HttpResponse, PageError> {
-    session::sign_in(&visitor.session, owner, &visitor.origin, portal.now(), &*portal.random)?;
+    session::sign_in(&visitor.session, owner, &visitor.origin, proof, portal.now(), &*portal.random)?;
     let mut answer = see_other(own_path(return_to).unwrap_or("/"));
     answer
         .add_cookie(&known::cookie(portal, owner))

@@ -17,6 +17,7 @@ use crate::flows::accounts::{self, CreateError, NewAccount};
 use crate::flows::inputs::{self, Email};
 use crate::flows::throttle;
 use crate::headers::{content_security_policy, form_action_of};
+use crate::session::Proof;
 use crate::settings::{SignUp, VerifyEmail};
 use crate::state::{Portal, see_other};
 
@@ -146,7 +147,7 @@ async fn submit(
     };
     if portal.settings.verify_email == VerifyEmail::Never {
         return match portal.store.write(move |tx| accounts::sign_up(tx, &act, &new)).await {
-            Ok(()) => welcome(&portal, &visitor, id, &form.return_to),
+            Ok(()) => welcome(&portal, &visitor, id, &Proof::here(now), &form.return_to),
             Err(CreateError::Taken) => {
                 again(FieldErrors::of("email", "There is an account with this address. Sign in instead."))
                     .await

@@ -100,7 +100,12 @@ fn pkce_with_s256_is_required_of_everyone() {
 
 fn user(auth_time: Timestamp) -> User {
     let random = SeededRandom::new(2);
-    User { owner: OwnerId::new(START, &random), session: SessionId::new(START, &random), auth_time }
+    User {
+        owner: OwnerId::new(START, &random),
+        session: SessionId::new(START, &random),
+        auth_time,
+        amr: "pwd",
+    }
 }
 
 fn grant(scopes: &str) -> Grant {

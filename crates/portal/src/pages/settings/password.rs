@@ -14,7 +14,7 @@ use crate::flows::inputs;
 use crate::pages::fresh::own_password;
 use crate::pages::reset::{Ends, also, ends_of};
 use crate::render::FlashKind;
-use crate::session;
+use crate::session::{self, Proof};
 use crate::state::Portal;
 
 const PATH: &str = "/settings/password";
@@ -89,7 +89,7 @@ async fn submit(
     let (act, owner, here) = (me.act(&portal), me.owner, me.session_id);
     let also = also(&form.end_keys, &form.end_tokens, &form.end_grants);
     portal.store.write(move |tx| accounts::change_password(tx, &act, owner, &password, here, also)).await?;
-    session::confirm(&me.session, portal.now())?;
+    session::confirm(&me.session, &Proof::here(portal.now()))?;
     let text = "The password is changed. Your other sessions have ended.";
     portal.redirect_with_flash(&me, PATH, FlashKind::Ok, text)
 }
