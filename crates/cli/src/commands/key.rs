@@ -1,32 +1,24 @@
-//! `keyway key create|list|revoke|rotate|import`.
+//! `keyway key create|list|revoke|rotate`.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context as _;
 use keyway_core::Timestamp;
 use keyway_core::api_key::{ApiKey, Grace};
 use keyway_core::ids::{ApiKeyId, OwnerId};
 use keyway_core::owner::Environment;
 use keyway_core::secret::PlainSecret;
-use keyway_portal::flows::keys::{self, By, ImportLine, ImportReport, KeyRules, RawKey};
-use keyway_store::StoreError;
+use keyway_portal::flows::keys::{self, By, KeyRules, RawKey};
 use keyway_store::tables::api_keys::{self, KeyFilter};
 use serde::Serialize;
 
-use super::user;
+use super::{key_import, user};
 use crate::args::{Key, KeyCreate};
 use crate::house::House;
 use crate::output::{Output, table};
 
 /// Keys read at once.
 const PAGE: u32 = 500;
-/// Lines imported in one transaction.
-const BATCH: usize = 500;
-/// The longest line of a file to import, in bytes.
-const MAX_LINE: usize = 16 * 1024;
 
 /// Does what was asked for.
 ///
@@ -38,7 +30,7 @@ pub async fn run(house: &House, which: Key, output: Output) -> anyhow::Result<()
         Key::List { user } => list(house, user.as_deref(), output).await,
         Key::Revoke { id, reason } => revoke(house, &id, reason, output).await,
         Key::Rotate { id, grace } => rotate(house, &id, &grace, output).await,
-        Key::Import { file } => import(house, &file, output).await,
+        Key::Import { file } => key_import::run(house, &file, rules(house), output).await,
     }
 }
 
@@ -203,114 +195,4 @@ async fn rotate(house: &House, id: &str, grace: &str, output: Output) -> anyhow:
         .write(move |tx| keys::rotate(tx, &act, &rules, &By::Operator, owner, id, grace, &kept))
         .await?;
     output.print(&Made::of(&rotated.new, &secret), Made::text)
-}
-
-#[derive(Serialize)]
-struct Imported {
-    imported: u64,
-    present: u64,
-    refused: Vec<RefusedLine>,
-}
-
-#[derive(Serialize)]
-struct RefusedLine {
-    line: u64,
-    problem: String,
-}
-
-async fn import(house: &House, file: &Path, output: Output) -> anyhow::Result<()> {
-    let mut reader = BufReader::new(File::open(file).with_context(|| file.display().to_string())?);
-    let mut report = ImportReport::default();
-    let mut batch: Vec<(u64, ImportLine)> = Vec::new();
-    let mut number = 0;
-    while let Some(line) = next_line(&mut reader).with_context(|| file.display().to_string())? {
-        number += 1;
-        match line {
-            Err(problem) => report.refused.push((number, problem)),
-            Ok(text) if text.trim().is_empty() => {}
-            Ok(text) => match keys::parse_import_line(&text) {
-                Ok(line) => batch.push((number, line)),
-                Err(problem) => report.refused.push((number, problem)),
-            },
-        }
-        if batch.len() == BATCH {
-            keep(house, std::mem::take(&mut batch), &mut report).await?;
-        }
-    }
-    keep(house, batch, &mut report).await?;
-    report.refused.sort_unstable();
-    let refused = report.refused.into_iter().map(|(line, problem)| RefusedLine { line, problem }).collect();
-    let imported = Imported { imported: report.imported, present: report.present, refused };
-    output.print(&imported, |i| {
-        let mut text = format!("Imported {} keys; {} were there already.\n", i.imported, i.present);
-        for refused in &i.refused {
-            text.push_str(&format!("  line {}: {}\n", refused.line, refused.problem));
-        }
-        text
-    })?;
-    match imported.refused.len() {
-        0 => Ok(()),
-        count => bail!("{count} of {number} lines were left out"),
-    }
-}
-
-async fn keep(
-    house: &House,
-    batch: Vec<(u64, ImportLine)>,
-    report: &mut ImportReport,
-) -> Result<(), StoreError> {
-    if batch.is_empty() {
-        return Ok(());
-    }
-    let (act, rules) = (house.command(), rules(house));
-    let done = house.store.write(move |tx| keys::import(tx, &act, &rules, batch)).await?;
-    report.imported += done.imported;
-    report.present += done.present;
-    report.refused.extend(done.refused);
-    Ok(())
-}
-
-/// The next line, of bounded length; what is wrong with it, if something is. `None` at the end.
-fn next_line(reader: &mut impl BufRead) -> std::io::Result<Option<Result<String, String>>> {
-    let (mut line, mut too_long, mut any) = (Vec::new(), false, false);
-    loop {
-        let buffer = reader.fill_buf()?;
-        if buffer.is_empty() {
-            break;
-        }
-        any = true;
-        let end = buffer.iter().position(|b| *b == b'\n');
-        let taken = end.map_or(buffer.len(), |at| at + 1);
-        let room = MAX_LINE.saturating_sub(line.len());
-        too_long |= taken > room;
-        line.extend(buffer.iter().take(taken.min(room)));
-        reader.consume(taken);
-        if end.is_some() {
-            break;
-        }
-    }
-    Ok(any.then(|| {
-        if too_long {
-            return Err(format!("longer than {MAX_LINE} bytes"));
-        }
-        String::from_utf8(line).map_err(|_| "not UTF-8".to_owned())
-    }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_read_one_by_one_and_never_beyond_their_bound() {
-        let long = "x".repeat(MAX_LINE + 1);
-        let text = format!("one\n\n{long}\ntwo");
-        let mut reader = BufReader::with_capacity(7, text.as_bytes());
-        let mut lines = Vec::new();
-        while let Some(line) = next_line(&mut reader).unwrap() {
-            lines.push(line.map(|text| text.trim_end().to_owned()));
-        }
-        let too_long = Err(format!("longer than {MAX_LINE} bytes"));
-        assert_eq!(lines, [Ok("one".into()), Ok(String::new()), too_long, Ok("two".into())]);
-    }
 }

@@ -4,6 +4,7 @@ mod client;
 mod database;
 mod doctor;
 mod key;
+mod key_import;
 pub mod login;
 mod login_device;
 mod master_key;

@@ -29,7 +29,7 @@ pub use create::{create, new_secret};
 pub use draft::{FieldErrors, KeyDraft, RawKey, RawPatch};
 pub use edit::{KeyPatch, edit, set_enabled};
 pub use error::KeyError;
-pub use import::{ImportLine, ImportReport, import, parse_import_line};
+pub use import::{ImportKey, ImportLine, ImportReport, check_import_line, import, parse_import_line};
 pub use revoke::{Losses, losses, revoke};
 pub use rotate::{Rotated, change_grace, rotate};
 

@@ -14,6 +14,10 @@ use crate::error::StoreError;
 use crate::schema::api_keys;
 use crate::types::{Table, micros_opt, stored_count, text_list, text_opt, time, time_opt};
 
+mod new;
+
+pub use new::{insert, insert_all, owners_by_digest};
+
 const TABLE: Table = Table("api_keys");
 
 diesel::define_sql_function! {
@@ -85,44 +89,6 @@ impl TryFrom<KeyRow> for ApiKey {
             version: TABLE.count("version", row.version)?,
         })
     }
-}
-
-/// Keeps a new key.
-///
-/// # Errors
-/// [`StoreError::Conflict`] when its id or digest is there already.
-pub fn insert(conn: &mut Conn, key: &ApiKey, digest: &SecretDigest) -> Result<(), StoreError> {
-    diesel::insert_into(api_keys::table)
-        .values((
-            (
-                api_keys::id.eq(key.id.to_string()),
-                api_keys::owner_id.eq(key.owner.to_string()),
-                api_keys::creator_id.eq(key.creator.to_string()),
-                api_keys::digest.eq(digest.as_bytes().as_slice()),
-                api_keys::prefix.eq(&key.prefix),
-                api_keys::last4.eq(&key.last4),
-                api_keys::name.eq(&key.name),
-                api_keys::note.eq(&key.note),
-            ),
-            (
-                api_keys::environment.eq(key.terms.environment.as_str()),
-                api_keys::audiences.eq(text_list(&key.terms.audiences)),
-                api_keys::scopes.eq(key.terms.scopes.to_string()),
-                api_keys::addresses.eq(key.terms.addresses.to_string()),
-                api_keys::rate.eq(text_opt(key.terms.rate.as_ref())),
-                api_keys::expires_at.eq(micros_opt(key.terms.expires_at)),
-            ),
-            (
-                api_keys::ancestors.eq(text_list(&key.ancestors)),
-                api_keys::created_at.eq(key.created_at.as_micros()),
-                api_keys::disabled_at.eq(micros_opt(key.disabled_at)),
-                api_keys::replaces.eq(text_opt(key.replaces.as_ref())),
-                api_keys::imported.eq(key.imported),
-                api_keys::version.eq(stored_count(key.version)),
-            ),
-        ))
-        .execute(conn)?;
-    Ok(())
 }
 
 /// A key, whatever its state.

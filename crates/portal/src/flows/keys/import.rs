@@ -1,15 +1,19 @@
 //! Importing keys by their SHA-256: Keyway-shaped or issued elsewhere.
 
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+
 use keyway_core::Timestamp;
 use keyway_core::api_key::{ApiKey, MAX_NAME_LEN, Terms};
 use keyway_core::facts::Ancestors;
-use keyway_core::ids::ApiKeyId;
+use keyway_core::ids::{ApiKeyId, OwnerId};
 use keyway_core::owner::Environment;
 use keyway_core::scope::{Scope, ScopeSet};
 use keyway_core::secret::SecretDigest;
 use keyway_store::tables::{accounts, api_keys};
 use keyway_store::{StoreError, Tx};
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{KeyRules, state};
 use crate::flows::{Act, Deed};
@@ -62,55 +66,75 @@ pub fn parse_import_line(text: &str) -> Result<ImportLine, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
+/// A line that says nothing wrong: a key but for its owner.
+#[derive(Clone, Debug)]
+pub struct ImportKey {
+    digest: SecretDigest,
+    email: String,
+    name: String,
+    prefix: String,
+    terms: Terms,
+}
+
+/// Checks all of a line that can be told without the database, so that no transaction waits for it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_import_line(rules: &KeyRules, line: ImportLine, now: Timestamp) -> Result<ImportKey, String> {
+    let digest = SecretDigest::from_hex(&line.sha256).ok_or("sha256 is not 64 hexadecimal digits")?;
+    let email = line.user.trim().to_lowercase();
+    let (name, prefix, terms) = read(rules, line, now)?;
+    Ok(ImportKey { digest, email, name, prefix, terms })
+}
+
 /// Imports a batch of numbered lines in one transaction. A line that cannot be imported is named, and the others
-/// are imported.
+/// are imported. The batch has one audit row for each owner.
 ///
 /// # Errors
 /// When the database cannot take the batch; then none of it is there.
-pub fn import(
-    tx: &mut Tx<'_>,
-    act: &Act,
-    rules: &KeyRules,
-    batch: Vec<(u64, ImportLine)>,
-) -> Result<ImportReport, StoreError> {
+pub fn import(tx: &mut Tx<'_>, act: &Act, batch: Vec<(u64, ImportKey)>) -> Result<ImportReport, StoreError> {
     let mut report = ImportReport::default();
-    for (number, line) in batch {
-        match import_line(tx, act, rules, line)? {
-            Ok(true) => report.imported += 1,
-            Ok(false) => report.present += 1,
-            Err(problem) => report.refused.push((number, problem)),
+    let digests: Vec<SecretDigest> = batch.iter().map(|(_, key)| key.digest).collect();
+    // Nothing fails in the database that a look-up could have told, so that the transaction goes on.
+    let mut holders: HashMap<[u8; 32], OwnerId> = api_keys::owners_by_digest(tx.conn(), &digests)?
+        .into_iter()
+        .map(|(digest, owner)| (*digest.as_bytes(), owner))
+        .collect();
+    let mut owners: HashMap<String, Option<OwnerId>> = HashMap::new();
+    let mut new: Vec<(ApiKey, SecretDigest)> = Vec::with_capacity(batch.len());
+    for (number, key) in batch {
+        let owner = match owners.get(&key.email) {
+            Some(known) => *known,
+            None => {
+                let found = accounts::find_by_email(tx.conn(), &key.email)?.map(|account| account.owner_id);
+                owners.insert(key.email.clone(), found);
+                found
+            }
+        };
+        let Some(owner) = owner else {
+            report.refused.push((number, format!("there is no account {}", key.email)));
+            continue;
+        };
+        match holders.entry(*key.digest.as_bytes()) {
+            Entry::Vacant(free) => {
+                free.insert(owner);
+                new.push((imported(act, owner, key.name, key.prefix, key.terms), key.digest));
+            }
+            Entry::Occupied(holder) if *holder.get() == owner => report.present += 1,
+            Entry::Occupied(_) => report.refused.push((number, "another account has this key".into())),
         }
     }
+    api_keys::insert_all(tx.conn(), &new)?;
+    report.imported = new.len() as u64;
+    audit(tx, act, &new)?;
     Ok(report)
 }
 
-/// `Ok(false)` when the key is there already. Nothing fails in the database that a look-up could have told, so that
-/// the transaction goes on.
-fn import_line(
-    tx: &mut Tx<'_>,
-    act: &Act,
-    rules: &KeyRules,
-    line: ImportLine,
-) -> Result<Result<bool, String>, StoreError> {
-    let email = line.user.trim().to_lowercase();
-    let Some(account) = accounts::find_by_email(tx.conn(), &email)? else {
-        return Ok(Err(format!("there is no account {email}")));
-    };
-    let Some(digest) = SecretDigest::from_hex(&line.sha256) else {
-        return Ok(Err("sha256 is not 64 hexadecimal digits".into()));
-    };
-    if let Some(present) = api_keys::find_by_digest(tx.conn(), &digest)? {
-        let same = present.owner == account.owner_id;
-        return Ok(if same { Ok(false) } else { Err("another account has this key".into()) });
-    }
-    let (name, prefix, terms) = match read(rules, line, act.now) {
-        Ok(read) => read,
-        Err(problem) => return Ok(Err(problem)),
-    };
-    let key = ApiKey {
+fn imported(act: &Act, owner: OwnerId, name: String, prefix: String, terms: Terms) -> ApiKey {
+    ApiKey {
         id: ApiKeyId::new(act.now, &*act.random),
-        owner: account.owner_id,
-        creator: account.owner_id,
+        owner,
+        creator: owner,
         prefix,
         last4: String::new(),
         name,
@@ -128,10 +152,27 @@ fn import_line(
         last_used_at: None,
         last_used_address: None,
         version: 0,
-    };
-    api_keys::insert(tx.conn(), &key, &digest)?;
-    act.audit(tx, Deed::new(Some(key.owner), "key.imported", "api_key", key.id).after(state(&key)))?;
-    Ok(Ok(true))
+    }
+}
+
+/// One row for each owner. Of a single key it tells as if it had been created; several are those that were imported
+/// at the row's time.
+fn audit(tx: &mut Tx<'_>, act: &Act, new: &[(ApiKey, SecretDigest)]) -> Result<(), StoreError> {
+    let mut by_owner: BTreeMap<OwnerId, Vec<&ApiKey>> = BTreeMap::new();
+    for (key, _) in new {
+        by_owner.entry(key.owner).or_default().push(key);
+    }
+    for (owner, keys) in by_owner {
+        let deed = match keys.as_slice() {
+            [key] => Deed::new(Some(owner), "key.imported", "api_key", key.id).after(state(key)),
+            keys => {
+                let after = json!({ "keys": keys.len(), "created_at": act.now.to_rfc3339() });
+                Deed::new(Some(owner), "key.imported", "api_keys", owner).after(after)
+            }
+        };
+        act.audit(tx, deed)?;
+    }
+    Ok(())
 }
 
 fn read(rules: &KeyRules, line: ImportLine, now: Timestamp) -> Result<(String, String, Terms), String> {

@@ -1,5 +1,6 @@
 use keyway_core::api_key::{Grace, KeyStatus, Lifetime};
 use keyway_core::secret::SecretDigest;
+use keyway_store::tables::audit::{self, AuditFilter};
 
 use super::*;
 
@@ -204,6 +205,7 @@ async fn lists_are_filtered_and_paged() {
 async fn an_import_names_each_line_that_it_leaves_out() {
     for backend in Backend::ALL {
         let world = World::new(backend).await;
+        world.person("grace@example.com").await;
         let digest = |text: &str| {
             SecretDigest::of(text.as_bytes())
                 .as_bytes()
@@ -218,20 +220,35 @@ async fn an_import_names_each_line_that_it_leaves_out() {
             parse_import_line(&text.to_string()).unwrap()
         };
         assert!(parse_import_line(r#"{"sha256":"", "owner": "x"}"#).is_err());
-        let batch = vec![
-            (1, line(&digest("one"), "Ada@Example.com", "notes:read")),
-            (2, line(&digest("two"), "nobody@example.com", "notes:read")),
-            (3, line("12", "ada@example.com", "notes:read")),
-            (4, line(&digest("four"), "ada@example.com", "notes:nothing")),
-            (5, line(&digest("five"), "ada@example.com", "notes:read")),
+        let lines = [
+            line(&digest("one"), "Ada@Example.com", "notes:read"),
+            line(&digest("two"), "nobody@example.com", "notes:read"),
+            line("12", "ada@example.com", "notes:read"),
+            line(&digest("four"), "ada@example.com", "notes:nothing"),
+            line(&digest("five"), "ada@example.com", "notes:read"),
+            line(&digest("five"), "ada@example.com", "notes:read"),
+            line(&digest("five"), "grace@example.com", "notes:read"),
         ];
-        let (act, rules, again) = (world.act(), world.rules.clone(), batch.clone());
-        let report = world.store.write(move |tx| import(tx, &act, &rules, batch)).await.unwrap();
-        assert_eq!(report.imported, 2);
-        assert_eq!(report.refused.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3, 4]);
-        let (act, rules) = (world.act(), world.rules.clone());
-        let report = world.store.write(move |tx| import(tx, &act, &rules, again)).await.unwrap();
-        assert_eq!((report.imported, report.present), (0, 2));
+        let (mut batch, mut refused) = (Vec::new(), Vec::new());
+        for (number, line) in (1..).zip(lines) {
+            match check_import_line(&world.rules, line, world.act().now) {
+                Ok(key) => batch.push((number, key)),
+                Err(_) => refused.push(number),
+            }
+        }
+        assert_eq!(refused, [3, 4]);
+        let (act, again) = (world.act(), batch.clone());
+        let report = world.store.write(move |tx| import(tx, &act, batch)).await.unwrap();
+        assert_eq!((report.imported, report.present), (2, 1));
+        assert_eq!(report.refused.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 7]);
+        let act = world.act();
+        let report = world.store.write(move |tx| import(tx, &act, again)).await.unwrap();
+        assert_eq!((report.imported, report.present), (0, 3));
+        // One row for the batch, since it imported two of one owner.
+        let filter = AuditFilter { area: Some("key".into()), ..AuditFilter::default() };
+        let rows = world.store.read(move |conn| audit::list(conn, &filter, 10)).await.unwrap();
+        assert_eq!(rows.len(), 1);
+        assert!(rows[0].action == "key.imported" && rows[0].after.as_ref().unwrap().contains(r#""keys":2"#));
 
         let found = SecretDigest::of(b"one");
         let key =
