@@ -12,6 +12,7 @@
 //! | [`oauth`] | OAuth's and OpenID Connect's endpoints for programs, one a file; `/oauth/authorize` is a page |
 //! | `api` | the management API, and what remote guards ask |
 //! | [`outgoing`] [`backchannel`] | calls to other hosts; telling apps that a person signed out |
+//! | [`providers`] | signing in with, and connecting, other providers: the protocol |
 //! | [`mail`] [`render`] [`passwords`] | mails, templates, hashing on threads of its own |
 //! | [`settings`] [`state`] | what is set; what all handlers share |
 //! | [`operations`] [`metrics`] | health, and what is counted |
@@ -42,6 +43,7 @@ pub mod operations;
 pub mod outgoing;
 pub mod pages;
 pub mod passwords;
+pub mod providers;
 mod public_name;
 pub mod render;
 pub mod session;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyway_core::address::AddressList;
-use reqwest::{Client, RequestBuilder, StatusCode, Url, redirect};
+use reqwest::header::{CONTENT_TYPE, HeaderName};
+use reqwest::{Client, Request, RequestBuilder, StatusCode, Url, redirect};
 use zeroize::Zeroizing;
 
 pub use resolve::is_public;
@@ -49,6 +50,8 @@ pub enum OutgoingError {
 pub struct Answer {
     /// Its status. A redirect is not followed.
     pub status: StatusCode,
+    /// Its `Content-Type`, if it has one that can be read.
+    pub content_type: Option<String>,
     /// Its body.
     pub body: Vec<u8>,
 }
@@ -111,9 +114,30 @@ impl Outgoing {
         let request = self
             .client
             .post(url)
-            .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(body.as_bytes().to_vec());
         exchange(request).await
+    }
+
+    /// Gets what lies at `url`.
+    ///
+    /// # Errors
+    /// See [`OutgoingError`]; an answer of any status is none.
+    pub async fn get(&self, url: &str, headers: &[(HeaderName, &str)]) -> Result<Answer, OutgoingError> {
+        let mut request = self.client.get(self.check(url)?);
+        for (name, value) in headers {
+            request = request.header(name, *value);
+        }
+        exchange(request).await
+    }
+
+    /// Sends a request made elsewhere.
+    ///
+    /// # Errors
+    /// See [`OutgoingError`]; an answer of any status is none.
+    pub async fn send(&self, request: Request) -> Result<Answer, OutgoingError> {
+        self.check(request.url().as_str())?;
+        exchange(RequestBuilder::from_parts(self.client.clone(), request)).await
     }
 }
 
@@ -124,13 +148,15 @@ fn form_encoded(fields: &[(&str, &str)]) -> String {
 async fn exchange(request: RequestBuilder) -> Result<Answer, OutgoingError> {
     let mut answer = request.send().await.map_err(|error| kind_of(&error))?;
     let (status, mut body) = (answer.status(), Vec::new());
+    let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = content_type.map(str::to_owned);
     while let Some(chunk) = answer.chunk().await.map_err(|error| kind_of(&error))? {
         if body.len() + chunk.len() > MAX_ANSWER {
             return Err(OutgoingError::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, body })
+    Ok(Answer { status, content_type, body })
 }
 
 fn kind_of(error: &reqwest::Error) -> OutgoingError {
