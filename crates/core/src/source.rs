@@ -47,6 +47,13 @@ pub trait CredentialSource: Send + Sync + 'static {
     /// The opaque access token with this digest, whatever its state.
     fn access_token<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>>;
 
+    /// What a JWT of a trusted issuer is worth here, whatever its state; `None` if it is not good, or speaks for
+    /// nobody here. A source that trusts no issuers knows none.
+    fn outside_token<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>> {
+        let _ = presented;
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     /// Whether a JWT that was issued at `since`, and whose own id, signing key and ancestors are `ids`, has been ended
     /// since. Asked only where a guard's own revoked set does not suffice: it is too old, or full.
     fn jwt_ended<'a>(
@@ -69,6 +76,12 @@ pub trait CredentialSource: Send + Sync + 'static {
     /// The newest position committed in this process; [`Position`] 0 where there is no such knowledge. A guard
     /// that has applied less catches up before it decides. One atomic load.
     fn head(&self) -> Position;
+}
+
+/// Who verifies the JWTs of trusted issuers, with their keys at hand: see [`CredentialSource::outside_token`].
+pub trait OutsideTokens: Send + Sync + 'static {
+    /// What the token is worth here; `None` if it is not good, or speaks for nobody here.
+    fn outside_token<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>>;
 }
 
 /// Where a guard reports what it saw. Apart from [`CredentialSource`]: it fails, and is tried again, differently.

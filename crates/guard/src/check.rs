@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use keyway_core::address::counted;
-use keyway_core::clock::{Moment, Monotonic};
+use keyway_core::clock::{Duration, Moment, Monotonic};
 use keyway_core::facts::{Facts, State};
 use keyway_core::ids::RequestId;
 use keyway_core::oauth::dpop::{Proof, ProofError};
@@ -18,13 +18,14 @@ use keyway_core::source;
 
 use crate::cache::{Answer, Nothing};
 use crate::entry::Entry;
-use crate::extract::{Form, Presented, RequestParts, extract};
+use crate::extract::{Presented, RequestParts, extract};
 use crate::freshness::Stamp;
 use crate::guard::Inner;
 use crate::limit::Allowance;
 use crate::look_up::{LookUp, NotLearnt, verify};
 use crate::proof::{Spending, prove};
 use crate::settings::JwtSignature;
+use crate::trusted::MAX_OUTSIDE_AGE;
 
 /// After how many seconds another try makes sense where a look-up failed.
 const RETRY_AFTER: u64 = 1;
@@ -118,7 +119,7 @@ impl Inner {
         let presented = extract(parts, &self.settings.shapes)?;
         let current = self.follower.keep_up(parts.arrived.mono).await;
         let (entry, checked_by) = self.find(presented, parts, current).await?;
-        let again = presented.form == Form::Jwt
+        let again = entry.facts.signing_key.is_some()
             && checked_by == CheckedBy::Cache
             && self.settings.jwt_signature == JwtSignature::EveryCall;
         if !again {
@@ -155,11 +156,8 @@ impl Inner {
                     turn.fill(Arc::clone(&entry));
                     // Something that concerns it may have changed while it was looked up.
                     if entry.is_good(&self.freshness) {
-                        let by = if presented.form == Form::Jwt {
-                            CheckedBy::Signature
-                        } else {
-                            CheckedBy::LookUp
-                        };
+                        let verified_here = entry.facts.signing_key.is_some();
+                        let by = if verified_here { CheckedBy::Signature } else { CheckedBy::LookUp };
                         return Ok((entry, by));
                     }
                 }
@@ -170,7 +168,7 @@ impl Inner {
 
     /// While the feed is out of sight, only what was asked for after this call came in is believed.
     fn is_usable(&self, entry: &Entry, now: Monotonic, current: bool) -> bool {
-        let max_age = u64::try_from(self.settings.entry_max_age.as_micros()).unwrap_or(0) * 1_000;
+        let max_age = u64::try_from(entry.max_age.as_micros()).unwrap_or(0) * 1_000;
         let young = if current { now.nanos_since(entry.asked_at) <= max_age } else { entry.asked_at >= now };
         young && entry.is_good(&self.freshness)
     }
@@ -185,17 +183,22 @@ impl Inner {
         // Both before the question: the answer is at least as new.
         let stamp = Stamp::at(self.freshness.now());
         let asked_at = self.clock.monotonic();
+        let outside = self.trusted.issuer_of(presented);
         let look_up = LookUp {
             source: &*self.source,
             freshness: &self.freshness,
             settings: &self.settings,
-            breaker: &self.breaker,
+            breaker: outside.unwrap_or(&self.breaker),
             clock: &*self.clock,
             keys: self.follower.keys(),
             current,
         };
         let asked = source::Presented { digest, plain: presented.text };
-        let facts = match look_up.ask(presented.form, asked).await {
+        let (answer, max_age) = match outside {
+            Some(_) => (look_up.outside(asked).await, MAX_OUTSIDE_AGE.min(self.settings.entry_max_age)),
+            None => (look_up.ask(presented.form, asked).await, self.settings.entry_max_age),
+        };
+        let facts = match answer {
             Ok(facts) => facts,
             Err(NotLearnt::Refused(refusal)) => return Err(refusal),
             Err(NotLearnt::Unknown) => {
@@ -213,13 +216,13 @@ impl Inner {
             Some(crate::sync::Fault::StampedAfter) => Stamp::at(self.freshness.now()),
             _ => stamp,
         };
-        Ok(self.entry(facts, stamp, asked_at))
+        Ok(self.entry(facts, stamp, asked_at, max_age))
     }
 
-    fn entry(&self, facts: Facts, stamp: Stamp, asked_at: Monotonic) -> Entry {
+    fn entry(&self, facts: Facts, stamp: Stamp, asked_at: Monotonic, max_age: Duration) -> Entry {
         let limiters = self.budgets.limiters(&facts.budgets, facts.environment, asked_at);
         let usage = self.recorder.usage(&facts);
-        Entry { facts: Arc::new(facts), stamp, asked_at, limiters, usage }
+        Entry { facts: Arc::new(facts), stamp, asked_at, max_age, limiters, usage }
     }
 
     /// Audience, proof, not revoked, enabled, in time, address, limit: what depends on this request or this moment.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keyway_core::change::Position;
-use keyway_core::clock::Monotonic;
+use keyway_core::clock::{Duration, Monotonic};
 use keyway_core::facts::Facts;
 use keyway_core::ids::EntityId;
 
@@ -18,6 +18,8 @@ pub(crate) struct Entry {
     pub(crate) stamp: Stamp,
     /// When the question was asked that this answers.
     pub(crate) asked_at: Monotonic,
+    /// For how long it may be used without asking again.
+    pub(crate) max_age: Duration,
     pub(crate) limiters: Limiters,
     pub(crate) usage: Arc<Usage>,
 }

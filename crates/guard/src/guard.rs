@@ -22,6 +22,7 @@ use crate::limit::{Arrival as Budget, Budgets, Limiter};
 use crate::proof::SpentProofs;
 use crate::recorder::{Call, Recorder};
 use crate::settings::Settings;
+use crate::trusted::TrustedIssuers;
 
 /// How often records are written.
 const FLUSH: StdDuration = StdDuration::from_secs(1);
@@ -47,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) freshness: Arc<Freshness>,
     pub(crate) follower: Follower,
     pub(crate) breaker: Breaker,
+    pub(crate) trusted: TrustedIssuers,
     pub(crate) budgets: Budgets,
     pub(crate) guesses: Map<IpAddr, Arc<Limiter>>,
     pub(crate) proofs: SpentProofs,
@@ -81,6 +83,8 @@ impl Guard {
             Arc::clone(&random),
         );
         let breaker = Breaker::new(LOOK_UPS, settings.look_up_deadline, Arc::clone(&random));
+        let broken = || Breaker::new(LOOK_UPS, settings.look_up_deadline, Arc::clone(&random));
+        let trusted = TrustedIssuers::new(&settings.trusted_issuers, broken);
         let recorder = Recorder::new(&settings, sink, Arc::clone(&clock), Arc::clone(&random));
         let cache = Cache::new(settings.known, settings.unknown);
         let proofs = SpentProofs::new(settings.spent_proofs);
@@ -95,6 +99,7 @@ impl Guard {
             freshness,
             follower,
             breaker,
+            trusted,
             proofs,
             recorder,
         };

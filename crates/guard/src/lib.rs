@@ -10,6 +10,7 @@
 //! | [`extract`] | exactly one credential, classified by its shape |
 //! | `freshness`, `follow` | what has changed, and following the feed |
 //! | `entry`, `cache`, `look_up` | what is known of a credential; single flight; asking the source |
+//! | `trusted` | whose JWTs the source is asked about |
 //! | `sync` | the locks and atomics below these, swapped where a test tries their interleavings |
 //! | `proof` | proof of possession, and the proofs that were spent |
 //! | [`limit`] | peek at all limits, then spend |
@@ -55,6 +56,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trusted;
 mod usage;
 
 pub use check::Verdict;

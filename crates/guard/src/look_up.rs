@@ -50,6 +50,11 @@ impl LookUp<'_> {
         found.ok_or(NotLearnt::Unknown)
     }
 
+    /// Asks about a JWT of a trusted issuer.
+    pub(crate) async fn outside(&self, presented: Presented<'_>) -> Result<Facts, NotLearnt> {
+        self.in_time(self.source.outside_token(presented)).await?.ok_or(NotLearnt::Unknown)
+    }
+
     async fn jwt(&self, presented: Presented<'_>) -> Result<Facts, NotLearnt> {
         let keys = self.keys.as_deref().ok_or(NotLearnt::Failed(1))?;
         let Issued { mut facts, position } =

@@ -27,6 +27,8 @@ pub struct Settings {
     pub audience: Audience,
     /// The portal's public URL: the `iss` of its JWTs.
     pub issuer: String,
+    /// The `iss` of further JWTs that the source is asked about; those of everybody else are refused unseen.
+    pub trusted_issuers: Vec<String>,
     /// The URL, without a slash at its end, under which callers reach what this server sees as `/`: DPoP proofs name
     /// it (RFC 9449 §4.3), and `Host` is never believed.
     pub base_url: String,
@@ -36,13 +38,13 @@ pub struct Settings {
     pub resource_metadata: Option<String>,
     /// Whose `X-Forwarded-For` is believed. Nobody's by default.
     pub trusted_proxies: AddressList,
-    /// When a JWT's signature is verified.
+    /// When a JWT's signature is verified; one of a trusted issuer's by the source, whenever that is asked.
     pub jwt_signature: JwtSignature,
     /// How old the last sighting of the feed's head may be before nothing in the cache is accepted any more.
     pub max_staleness: Duration,
     /// How long a look-up may take before it counts as failed.
     pub look_up_deadline: Duration,
-    /// How long a known credential may stay in the cache without a look-up.
+    /// How long a known credential may stay in the cache without a look-up; one of a trusted issuer a minute at most.
     pub entry_max_age: Duration,
     /// The most known credentials in the cache.
     pub known: usize,
@@ -80,6 +82,7 @@ impl Settings {
             spent_proofs: 200_000,
             audience,
             issuer: issuer.into(),
+            trusted_issuers: Vec::new(),
             shapes: Arc::new(Shapes::default()),
             resource_metadata: None,
             trusted_proxies: AddressList::default(),

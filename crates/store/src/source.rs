@@ -1,12 +1,14 @@
 //! The store as a guard's source of credentials, and as the place that its records go to.
 
+use std::sync::Arc;
+
 use keyway_core::Duration;
 use keyway_core::change::{Epoch, FeedPage, FeedSnapshot, Position};
 use keyway_core::facts::{Facts, LimitDefaults};
 use keyway_core::ids::EntityId;
 use keyway_core::jwt::{Jwks, Purpose, VerificationKeys};
 use keyway_core::record::RecordBatch;
-use keyway_core::source::{CredentialSource, Pending, Presented, RecordSink, SourceError};
+use keyway_core::source::{CredentialSource, OutsideTokens, Pending, Presented, RecordSink, SourceError};
 
 use crate::error::StoreError;
 use crate::store::Store;
@@ -14,16 +16,23 @@ use crate::tables::{records, signing_keys};
 use crate::{facts, feed};
 
 /// Reads credentials from the database, and writes records into it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StoreSource {
     store: Store,
     limits: LimitDefaults,
+    outside: Option<Arc<dyn OutsideTokens>>,
 }
 
 impl StoreSource {
     /// With the limits that hold where a credential has none of its own.
     pub const fn new(store: Store, limits: LimitDefaults) -> Self {
-        Self { store, limits }
+        Self { store, limits, outside: None }
+    }
+
+    /// The same, which knows what tokens of trusted issuers are worth.
+    #[must_use]
+    pub fn with_outside(self, outside: Arc<dyn OutsideTokens>) -> Self {
+        Self { outside: Some(outside), ..self }
     }
 }
 
@@ -53,6 +62,13 @@ impl CredentialSource for StoreSource {
                 self.store.read(move |conn| facts::access_token(conn, digest, &limits)).await;
             Ok(found?)
         })
+    }
+
+    fn outside_token<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>> {
+        match &self.outside {
+            Some(outside) => outside.outside_token(presented),
+            None => Box::pin(std::future::ready(Ok(None))),
+        }
     }
 
     fn jwt_ended<'a>(&'a self, _: Presented<'a>, ids: &'a [EntityId], since: Position) -> Pending<'a, bool> {

@@ -7,6 +7,7 @@ mod import;
 mod jwk;
 mod keys;
 mod logout;
+mod parts;
 mod thumbprint;
 mod verify;
 
@@ -20,6 +21,7 @@ pub use keys::{
     key_entity, new_kid,
 };
 pub use logout::{LOGOUT_TOKEN_TYPE, LogoutClaims};
+pub(crate) use parts::{Audiences, is_type, numeric_date, read_part};
 pub use thumbprint::{Confirmation, InvalidThumbprint, Thumbprint};
 pub use verify::{JwtError, Verified, verify};
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use jsonwebtoken::Validation;
 
-use super::{AccessClaims, TOKEN_TYPE, VerificationKeys};
+use super::{AccessClaims, TOKEN_TYPE, VerificationKeys, is_type};
 use crate::change::Position;
 use crate::facts::Facts;
 
@@ -46,11 +46,7 @@ pub fn verify(token: &str, keys: &VerificationKeys, issuer: &str) -> Result<Veri
     if header.crit.is_some() {
         return Err(JwtError::Malformed);
     }
-    let typ = header.typ.as_deref().unwrap_or_default();
-    // RFC 9068 §4: "at+jwt" or "application/at+jwt"; media types know no case (RFC 2045 §5.1).
-    let bare = typ.get(.."application/".len()).filter(|p| p.eq_ignore_ascii_case("application/"));
-    let typ = bare.and_then(|p| typ.get(p.len()..)).unwrap_or(typ);
-    if !typ.eq_ignore_ascii_case(TOKEN_TYPE) {
+    if !is_type(header.typ.as_deref().unwrap_or_default(), TOKEN_TYPE) {
         return Err(JwtError::WrongType);
     }
     let key = header.kid.as_deref().and_then(|kid| keys.find(kid)).ok_or(JwtError::UnknownKey)?;

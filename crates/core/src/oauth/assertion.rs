@@ -1,15 +1,13 @@
 //! How a client proves who it is with a key of its own (`private_key_jwt`: RFC 7523 §2.2 and §3, OpenID Connect
 //! Core §9).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::IgnoredAny;
 
 use super::ClientKeys;
 use crate::clock::{Duration, Timestamp};
-use crate::jwt::{LEEWAY, algorithm_named};
+use crate::jwt::{Audiences, LEEWAY, algorithm_named, numeric_date, read_part};
 
 /// The one `client_assertion_type` (RFC 7523 §2.2).
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -53,14 +51,6 @@ pub enum AssertionError {
     NotYet,
 }
 
-/// One or several values (RFC 7519 §4.1.3).
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Audiences {
-    One(String),
-    Several(Vec<String>),
-}
-
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
@@ -78,7 +68,7 @@ pub fn claimed_client(assertion: &str) -> Option<String> {
     struct Claim {
         sub: String,
     }
-    read::<Claim>(assertion.split('.').nth(1)?).map(|claim| claim.sub)
+    read_part::<Claim>(assertion.split('.').nth(1)?).map(|claim| claim.sub)
 }
 
 /// Verifies an assertion of the client `client` by its `keys`. Each of its audiences has to be one of `accepted`: the
@@ -98,11 +88,8 @@ pub fn verify_assertion(
         return Err(AssertionError::Party);
     }
     let ours = |audience: &String| accepted.contains(&audience.as_str());
-    let meant = match &claims.aud {
-        Audiences::One(one) => ours(one),
-        Audiences::Several(all) => !all.is_empty() && all.iter().all(ours),
-    };
-    if !meant {
+    let all = claims.aud.all();
+    if all.is_empty() || !all.iter().all(ours) {
         return Err(AssertionError::Audience);
     }
     if claims.jti.is_empty() || claims.jti.len() > MAX_JTI_LEN {
@@ -135,7 +122,7 @@ struct Header {
 fn signed(assertion: &str, keys: &ClientKeys) -> Result<Claims, AssertionError> {
     let (message, signature) = assertion.rsplit_once('.').ok_or(AssertionError::Signature)?;
     let (header, claims) = message.split_once('.').ok_or(AssertionError::Signature)?;
-    let Header { alg, typ, kid, crit } = read(header).ok_or(AssertionError::Signature)?;
+    let Header { alg, typ, kid, crit } = read_part(header).ok_or(AssertionError::Signature)?;
     // RFC 8725 §3.11: nothing else that the same key signs passes for an assertion.
     let named = typ.is_none_or(|typ| {
         ["JWT", "client-authentication+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known))
@@ -150,23 +137,11 @@ fn signed(assertion: &str, keys: &ClientKeys) -> Result<Claims, AssertionError> 
     if !keys.candidates(algorithm, kid.as_deref()).any(fits) {
         return Err(AssertionError::Signature);
     }
-    read(claims).ok_or(AssertionError::Claims)
+    read_part(claims).ok_or(AssertionError::Claims)
 }
 
-/// A part of a JWS (RFC 7515 §7.1).
-fn read<T: DeserializeOwned>(part: &str) -> Option<T> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
-}
-
-/// A NumericDate (RFC 7519 §2): seconds, perhaps with a fraction.
 fn moment(seconds: f64) -> Result<Timestamp, AssertionError> {
-    // Within these bounds, well past any date that is meant, a double holds whole seconds exactly.
-    if !(0.0..1e11).contains(&seconds) {
-        return Err(AssertionError::Claims);
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "the bounds are checked above")]
-    let micros = (seconds * 1e6) as i64;
-    Ok(Timestamp::from_micros(micros))
+    numeric_date(seconds).ok_or(AssertionError::Claims)
 }
 
 #[cfg(test)]

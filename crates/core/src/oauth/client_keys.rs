@@ -17,7 +17,7 @@ pub const MAX_CLIENT_KEYS_LEN: usize = 16 * 1024;
 pub const ASSERTION_ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"];
 
 /// The members of a JWK that are private or shared (RFC 7518 §6.2.2, §6.3.2 and §6.4).
-pub(super) const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+pub(crate) const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// A client's JWK set: at least one key that verifies, and no private half.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,6 +19,7 @@ pub use client::{
     AuthMethod, Client, ClientKind, ClientOrigin, GrantType, InvalidRedirectUri, MAX_REDIRECT_URI_LEN,
     MAX_REDIRECT_URIS, RedirectUri, TokenFormat,
 };
+pub(crate) use client_keys::PRIVATE_MEMBERS;
 pub use client_keys::{
     ASSERTION_ALGORITHMS, ClientKeys, InvalidClientKeys, MAX_CLIENT_KEYS, MAX_CLIENT_KEYS_LEN,
 };

@@ -1,5 +1,5 @@
 //! The credential source over HTTP, for an API that does not share the portal's database: introspection (RFC 7662)
-//! for keys and opaque tokens, the JWK set for JWTs, the change feed by long poll, records in batches. The API
+//! for keys, opaque tokens and what trusted issuers signed, the JWK set for JWTs, the change feed by long poll, records in batches. The API
 //! authenticates as a resource server, with HTTP Basic.
 #![cfg_attr(feature = "actix", doc = include_str!("example.md"))]
 
@@ -56,6 +56,9 @@ impl CredentialSource for RemoteSource {
         Box::pin(introspection::facts(&self.portal, presented.plain))
     }
     fn access_token<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>> {
+        Box::pin(introspection::facts(&self.portal, presented.plain))
+    }
+    fn outside_token<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>> {
         Box::pin(introspection::facts(&self.portal, presented.plain))
     }
     fn jwt_ended<'a>(

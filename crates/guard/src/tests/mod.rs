@@ -11,6 +11,8 @@ mod jwt;
 #[cfg(not(feature = "shuttle"))]
 mod outages;
 #[cfg(not(feature = "shuttle"))]
+mod outside;
+#[cfg(not(feature = "shuttle"))]
 mod proofs;
 #[cfg(not(feature = "shuttle"))]
 mod records;
@@ -77,6 +79,10 @@ impl Source {
     pub(super) fn learn(&self, secret: &PlainSecret, facts: Facts) {
         self.known.lock().insert(secret.digest(), facts);
     }
+    #[cfg_attr(feature = "shuttle", expect(dead_code, reason = "schedules change what is known"))]
+    pub(super) fn forget(&self, secret: &PlainSecret) {
+        self.known.lock().remove(&secret.digest());
+    }
     /// Changes what is known, and publishes it at once.
     pub(super) fn change(&self, secret: &PlainSecret, effect: Effect, change: impl FnOnce(&mut Facts)) {
         let id = {
@@ -132,6 +138,9 @@ impl CredentialSource for Source {
         Box::pin(self.look_up(presented))
     }
     fn access_token<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>> {
+        Box::pin(self.look_up(presented))
+    }
+    fn outside_token<'a>(&'a self, presented: Presented<'a>) -> Pending<'a, Option<Facts>> {
         Box::pin(self.look_up(presented))
     }
     fn jwt_ended<'a>(&'a self, _: Presented<'a>, ids: &'a [EntityId], since: Position) -> Pending<'a, bool> {
