@@ -32,7 +32,7 @@ use keyway_store::tables::audit::Actor;
 use keyway_store::{Store, StoreConfig, StoreError};
 
 use crate::config::{Config, Mode};
-use crate::home;
+use crate::{demo, home};
 
 /// What everything in a process is made of.
 #[derive(Clone)]
@@ -93,7 +93,7 @@ impl House {
         seal::bind(&store, &master_key, &*random).await?;
         let house = Self { config: Arc::new(config), clock, random, store, master_key };
         house.furnish().await?;
-        jwt::ensure(&house.store, &house.key_ring(), house.act(Actor::system()), &Purpose::ALL).await?;
+        jwt::ensure(&house.store, &house.key_ring(), house.act(Actor::system()), house.purposes()).await?;
         Ok(house)
     }
 
@@ -109,6 +109,14 @@ impl House {
                 Err(StoreError::Conflict) if again => again = false,
                 done => return done,
             }
+        }
+    }
+
+    /// What it has signing keys for.
+    fn purposes(&self) -> &'static [Purpose] {
+        match self.config.mode {
+            Mode::Demo => &[Purpose::AccessToken, Purpose::IdToken(demo::ID_TOKEN_ALGORITHM)],
+            Mode::Dev | Mode::Server | Mode::Command => &Purpose::ALL,
         }
     }
 
@@ -219,6 +227,7 @@ impl House {
         Ok(Settings {
             public_url: config.public_url.clone(),
             dev: config.mode == Mode::Dev,
+            demo: config.mode == Mode::Demo,
             limit_defaults: self.limit_defaults(),
             limits: written.limits,
             refresh_repeat: written.oauth.refresh_repeat,

@@ -6,6 +6,7 @@
 //! | [`config`] | settings from file, environment and flags, judged once |
 //! | [`telemetry`] [`output`] | log lines; results and errors |
 //! | [`home`] [`house`] | the data folder; the parts put together |
+//! | [`demo`] | the demo identity provider beside `keyway dev` |
 //! | [`forward_auth`] [`remote`] | the listener for proxies; the sample API as a resource server |
 //! | [`listeners`] [`servers`] [`tasks`] | sockets, servers, and what runs beside them |
 //! | [`commands`] | the commands, one file each |
@@ -16,6 +17,7 @@
 pub mod args;
 pub mod commands;
 pub mod config;
+pub mod demo;
 pub mod forward_auth;
 pub mod home;
 pub mod house;

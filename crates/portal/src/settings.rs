@@ -20,6 +20,9 @@ pub struct Settings {
     pub public_url: PublicUrl,
     /// Development: mails are read at `/dev/mail`, a banner says so.
     pub dev: bool,
+    /// This portal is the demo identity provider: whoever reaches it chooses an account, and its own apps are let in
+    /// without a question. Only ever on this machine, beside `dev`.
+    pub demo: bool,
     /// Limits of credentials where nothing else is said.
     pub limit_defaults: LimitDefaults,
     /// The limits of the portal's own endpoints.

@@ -57,6 +57,7 @@ impl TestPortal {
             verify_email: VerifyEmail::Never,
             sign_up: SignUp::Open,
             branding: Branding::default(),
+            demo: false,
             trusted_proxies: "127.0.0.1".parse().unwrap(),
             outgoing_networks: AddressList::default(),
             data_dir: folder.path().to_owned(),

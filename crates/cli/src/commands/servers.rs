@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::args::{self, Verify};
 use crate::config::Config;
+use crate::demo::Demo;
 use crate::house::{House, Missing};
 use crate::output::say;
 use crate::servers::{Servers, StopSignals};
@@ -31,8 +32,10 @@ pub fn dev(config: Config, args: &args::Dev) -> anyhow::Result<()> {
         let portal_sockets = listeners::open("portal_addr", config.written.portal_addr)?;
         let api_sockets = listeners::open("api_addr", config.written.api_addr)?;
         let proxy_sockets = forward_auth::listen(&config)?;
+        let demo = open_demo(&config).await;
         let house = House::open(config, Missing { master_key: true, migrations: true }).await?;
         let mut servers = Servers::default();
+        let demo = demo.map(|demo| demo.serve(args.web_dir.as_deref(), &mut servers)).transpose()?;
         start_portal(&house, portal_sockets, args.web_dir.as_deref(), &mut servers)?;
         let guard = house.sample_guard()?;
         if let Some(sockets) = proxy_sockets {
@@ -40,8 +43,8 @@ pub fn dev(config: Config, args: &args::Dev) -> anyhow::Result<()> {
         }
         start_sample_api(&house.sample_api(guard)?, api_sockets, &mut servers)?;
         let link = bootstrap_link(&house).await?;
-        say(&banner(&house.config, link.as_deref().map(String::as_str)));
-        run_until_stopped(stop, house, servers).await
+        say(&banner(&house.config, demo.as_ref(), link.as_deref().map(String::as_str)));
+        run_until_stopped(stop, demo.into_iter().chain([house]), servers).await
     })
 }
 
@@ -68,7 +71,7 @@ pub fn portal(config: Config, args: &args::Portal) -> anyhow::Result<()> {
             }
         }
         tracing::info!(url = %house.config.public_url, address = %house.config.written.portal_addr, "listening");
-        run_until_stopped(stop, house, servers).await
+        run_until_stopped(stop, [house], servers).await
     })
 }
 
@@ -90,7 +93,7 @@ pub fn sample_api(config: Config, args: &args::SampleApi) -> anyhow::Result<()> 
                 let guard = house.sample_guard()?;
                 start_sample_api(&house.sample_api(guard)?, sockets, &mut servers)?;
                 tracing::info!(%address, "listening");
-                run_until_stopped(stop, house, servers).await
+                run_until_stopped(stop, [house], servers).await
             }
             Verify::Remote => {
                 start_sample_api(&remote::sample_api(&config)?, sockets, &mut servers)?;
@@ -134,11 +137,25 @@ fn start_portal(
     Ok(())
 }
 
-async fn run_until_stopped(stop: StopSignals, house: House, servers: Servers) -> anyhow::Result<()> {
+/// The demo identity provider, if it can be there. Everything else works without it.
+async fn open_demo(config: &Config) -> Option<Demo> {
+    Demo::open(config).await.unwrap_or_else(|error| {
+        say(&format!("The demo identity provider is off: {error:#}"));
+        None
+    })
+}
+
+async fn run_until_stopped(
+    stop: StopSignals,
+    houses: impl IntoIterator<Item = House>,
+    servers: Servers,
+) -> anyhow::Result<()> {
     stop.received().await;
     tracing::info!("stopping");
     servers.stop().await;
-    house.close().await;
+    for house in houses {
+        house.close().await;
+    }
     Ok(())
 }
 
@@ -163,10 +180,13 @@ async fn bootstrap_link(house: &House) -> anyhow::Result<Option<Zeroizing<String
     }))
 }
 
-fn banner(config: &Config, bootstrap: Option<&str>) -> String {
+fn banner(config: &Config, demo: Option<&House>, bootstrap: Option<&str>) -> String {
     let url = &config.public_url;
+    let provider = demo.map_or_else(String::new, |demo| {
+        format!("  demo login  {} (an identity provider to sign in with)\n", demo.config.public_url)
+    });
     let mut text = format!(
-        "Keyway {} is running, for this machine only.\n\n  portal      {url}\n  sample API  {}\n  data        {}\n  \
+        "Keyway {} is running, for this machine only.\n\n  portal      {url}\n  sample API  {}\n{provider}  data        {}\n  \
          mails       {url}/dev/mail (nothing leaves this machine, so addresses are not verified)\n\nSign up at \
          {url}/sign-up, create a key, and call the sample API with it.\n",
         env!("CARGO_PKG_VERSION"),

@@ -34,6 +34,8 @@ use sections::Written;
 pub enum Mode {
     /// `keyway dev`: everything on this machine.
     Dev,
+    /// The demo identity provider beside `keyway dev`.
+    Demo,
     /// A server for others.
     Server,
     /// A command of the operator, who vouches for what it does.
@@ -82,8 +84,12 @@ impl Config {
         Self::judge(sources.read()?, mode)
     }
 
-    fn judge(written: Written, mode: Mode) -> anyhow::Result<Self> {
-        if mode == Mode::Dev {
+    /// Judges settings that were put together otherwise.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(crate) fn judge(written: Written, mode: Mode) -> anyhow::Result<Self> {
+        if matches!(mode, Mode::Dev | Mode::Demo) {
             check_loopback(&written)?;
         }
         let database = match secret::resolve(
@@ -108,6 +114,7 @@ impl Config {
         check_unavailable(&written)?;
         let (sign_up, verify_email) = match mode {
             Mode::Dev | Mode::Command => (SignUp::Open, VerifyEmail::Never),
+            Mode::Demo => (SignUp::Closed, VerifyEmail::Never),
             Mode::Server => (SignUp::Closed, VerifyEmail::BeforeLiveKey),
         };
         Ok(Self {
@@ -128,7 +135,7 @@ impl Config {
             sign_up: written.accounts.sign_up.unwrap_or(sign_up),
             // In `dev` an address is never asked to be verified: its mails leave the machine nowhere.
             verify_email: match mode {
-                Mode::Dev | Mode::Command => verify_email,
+                Mode::Dev | Mode::Demo | Mode::Command => verify_email,
                 Mode::Server => written.accounts.verify_email.unwrap_or(verify_email),
             },
             written,

@@ -15,10 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use self::asked::{Asked, OVER, Read, read};
 use super::asked::{AppView, ScopeView, scope_views};
+use super::sign_in::end_session;
 use crate::boundary::content_security_policy;
 use crate::error::{PageError, with_return};
 use crate::extract::{CsrfForm, SignedIn, Visitor};
 use crate::flows::authorize::{self, AuthorizationRequest, Next, User};
+use crate::flows::clients::builtin_owner;
 use crate::flows::params::Params;
 use crate::oauth::error::EndpointError;
 use crate::state::{Portal, see_other};
@@ -60,7 +62,10 @@ async fn ask(
             Ok(see_other(&format!("{to}&as_other=true")))
         }
         Ok(Next::SignInAgain) => Err(PageError::Confirm { return_to: again(&without_login(&asked.query)) }),
-        Ok(Next::Consent) => consent_page(&portal, &visitor, &asked, &request, grant.as_ref()).await,
+        Ok(Next::Consent) => match user.filter(|_| needs_no_consent(&portal, &asked, &request)) {
+            Some(user) => issue(&portal, &visitor, &asked, request, user).await,
+            None => consent_page(&portal, &visitor, &asked, &request, grant.as_ref()).await,
+        },
         Ok(Next::Issue(user)) => issue(&portal, &visitor, &asked, request, user).await,
     }
 }
@@ -124,7 +129,7 @@ async fn issue(
     user: User,
 ) -> Result<HttpResponse, PageError> {
     let (act, brand, client) = (visitor.act(portal), portal.shapes.brand.clone(), asked.client.clone());
-    let (uri, pushed) = (asked.named_uri.clone().unwrap_or_default(), asked.pushed);
+    let (uri, pushed, offline) = (asked.named_uri.clone().unwrap_or_default(), asked.pushed, request.offline);
     let code: Result<_, StoreError> = portal
         .store
         .write(move |tx| {
@@ -137,7 +142,17 @@ async fn issue(
         })
         .await;
     let code = code?.ok_or(OVER)?;
-    asked.answer(portal, visitor, &[("code", code.expose())])
+    let answer = asked.answer(portal, visitor, &[("code", code.expose())])?;
+    // The demo provider lets the account be chosen each time. A code that hangs on the session keeps it.
+    if portal.settings.demo && offline {
+        end_session(portal, visitor, user.owner).await?;
+    }
+    Ok(answer)
+}
+
+/// The demo provider's own apps are part of it, and its people are nobody.
+fn needs_no_consent(portal: &Portal, asked: &Asked, request: &AuthorizationRequest) -> bool {
+    portal.settings.demo && asked.client.owner == builtin_owner() && !request.prompt.consent
 }
 
 #[derive(Serialize)]

@@ -8,6 +8,7 @@ pub mod authorized;
 mod bootstrap;
 pub mod confirm;
 mod connections;
+mod demo;
 mod dev;
 mod device;
 mod forgot;
@@ -45,6 +46,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .configure(tokens::configure);
     cfg.configure(sign_up::configure)
         .configure(sign_in::configure)
+        .configure(demo::configure)
         .configure(logout::configure)
         .configure(forgot::configure)
         .configure(reset::configure)

@@ -12,6 +12,7 @@ use keyway_store::tables::audit::Actor;
 use keyway_store::tables::clients;
 use serde::{Deserialize, Serialize};
 
+use super::demo;
 use super::letters::{self, Addressee};
 use super::password_check::{Checked, check};
 use super::sign_up::{Query, allow_redirect, check_mail};
@@ -82,6 +83,9 @@ async fn show(
         return Ok(see_other(own_path(&query.return_to).unwrap_or("/")));
     }
     let return_to = query.into_inner().return_to;
+    if portal.settings.demo {
+        return demo::page(&portal, &visitor, &return_to).await;
+    }
     let form = Form { email: hinted_email(&return_to), return_to, ..Form::default() };
     page(&portal, &visitor, StatusCode::OK, &form, FieldErrors::default()).await
 }

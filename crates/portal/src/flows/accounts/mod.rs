@@ -1,5 +1,6 @@
 //! Accounts: making them, signing in, passwords, addresses, suspending. The command line calls the same.
 
+mod demo;
 mod endings;
 mod password;
 mod profile;
@@ -11,6 +12,7 @@ mod suspend;
 mod tests;
 mod verify;
 
+pub use demo::sign_in_by_choice;
 pub use endings::{Also, end_also};
 pub use password::{change_password, reset_password, send_reset};
 pub use profile::rename;
