@@ -14,6 +14,7 @@ use super::sign_up::allow_redirect;
 use crate::error::PageError;
 use crate::extract::{CsrfForm, Visitor, own_path};
 use crate::flows::accounts;
+use crate::session::Proof;
 use crate::state::Portal;
 
 /// The most accounts shown.
@@ -73,7 +74,7 @@ async fn submit(
     let done: Result<bool, StoreError> =
         portal.store.write(move |tx| accounts::sign_in_by_choice(tx, &act, owner)).await;
     match done? {
-        true => welcome(&portal, &visitor, owner, &choice.return_to),
+        true => welcome(&portal, &visitor, owner, &Proof::here(portal.now()), &choice.return_to),
         false => Err(PageError::NotFound),
     }
 }
