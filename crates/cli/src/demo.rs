@@ -82,7 +82,7 @@ impl Demo {
     /// When templates or sockets cannot be used.
     pub fn serve(self, web_dir: Option<&Path>, servers: &mut Servers) -> anyhow::Result<House> {
         let portal = web::Data::new(self.house.portal(web_dir, PasswordCost::STANDARD)?);
-        servers.guard(&portal.guard);
+        servers.guard("demo", &portal.guard);
         servers.serve(self.sockets, 1, move |cfg| keyway_portal::configure(cfg, portal.clone()))?;
         servers.beside(tasks::housekeeping(self.house.clone()));
         Ok(self.house)

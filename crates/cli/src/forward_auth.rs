@@ -48,7 +48,7 @@ pub fn serve(
                 // What proofs of possession (RFC 9449) are made for.
                 api.base_url.trim_end_matches('/').clone_into(&mut settings.base_url);
                 let guard = house.guard(settings);
-                servers.guard(&guard);
+                servers.guard("proxy", &guard);
                 guards.push(guard);
             }
         }

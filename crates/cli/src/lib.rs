@@ -7,7 +7,8 @@
 //! | [`telemetry`] [`output`] | log lines; results and errors |
 //! | [`home`] [`house`] | the data folder; the parts put together |
 //! | [`demo`] | the demo identity provider beside `keyway dev` |
-//! | [`forward_auth`] [`remote`] | the listener for proxies; the sample API as a resource server |
+//! | [`forward_auth`] [`metrics`] | the listeners for proxies and for Prometheus |
+//! | [`remote`] | the sample API as a resource server |
 //! | [`listeners`] [`servers`] [`tasks`] | sockets, servers, and what runs beside them |
 //! | [`commands`] | the commands, one file each |
 //!
@@ -22,6 +23,7 @@ pub mod forward_auth;
 pub mod home;
 pub mod house;
 pub mod listeners;
+pub mod metrics;
 pub mod output;
 pub mod remote;
 pub mod servers;

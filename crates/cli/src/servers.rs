@@ -7,20 +7,30 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
 use keyway_guard::{Guard, Running};
+use keyway_portal::metrics::GuardSizes;
 use tokio::task::JoinHandle;
 
 /// How long requests may take to end once a server was asked to.
 const PATIENCE_SECONDS: u64 = 5;
 
 /// Servers and tasks of this process.
-#[derive(Default)]
 pub struct Servers {
     servers: Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
     tasks: Vec<JoinHandle<()>>,
     guards: Vec<Running>,
+    guard_sizes: GuardSizes,
 }
 
 impl Servers {
+    /// Without any.
+    ///
+    /// # Errors
+    /// Never, unless two metrics have one name.
+    pub fn new() -> anyhow::Result<Self> {
+        let guard_sizes = GuardSizes::new()?;
+        Ok(Self { servers: Vec::new(), tasks: Vec::new(), guards: Vec::new(), guard_sizes })
+    }
+
     /// Serves what `configure` says on `listeners`, until [`Self::stop`].
     ///
     /// # Errors
@@ -52,9 +62,15 @@ impl Servers {
         self.tasks.push(tokio::spawn(task));
     }
 
-    /// Lets `guard` follow the change feed and write its records, until the servers have stopped.
-    pub fn guard(&mut self, guard: &Guard) {
+    /// Lets `guard`, that of `place`, follow the change feed and write its records, until the servers have stopped.
+    pub fn guard(&mut self, place: &'static str, guard: &Guard) {
+        self.guard_sizes.watch(place, guard);
         self.guards.push(guard.start());
+    }
+
+    /// How full the guards are, those to come included.
+    pub const fn guard_sizes(&self) -> &GuardSizes {
+        &self.guard_sizes
     }
 
     /// Stops accepting, finishes what is under way, and ends the tasks.

@@ -4,12 +4,16 @@ use actix_web::http::StatusCode;
 use keyway_store::StoreError;
 use keyway_store::tables::{outbox, sessions};
 use prometheus::core::Collector;
+use prometheus::proto::MetricFamily;
 use prometheus::{
-    Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
+pub use guards::GuardSizes;
+
 use crate::state::Portal;
+
+mod guards;
 
 /// What is counted while the portal runs. Other parts register their own collectors.
 #[derive(Clone)]
@@ -20,8 +24,6 @@ pub struct Metrics {
     sessions: IntGauge,
     waiting_mails: IntGauge,
     feed_position: IntGauge,
-    guard_held: IntGaugeVec,
-    guard_most: IntGaugeVec,
 }
 
 impl Metrics {
@@ -47,16 +49,12 @@ impl Metrics {
                 "feed_position",
                 "The newest position of the change feed",
             ))?,
-            guard_held: IntGaugeVec::new(opts("guard_held", "What the guard of /api/v1 holds"), &["what"])?,
-            guard_most: IntGaugeVec::new(opts("guard_most", "What it may hold at most"), &["what"])?,
         };
         metrics.register(Box::new(metrics.requests.clone()))?;
         metrics.register(Box::new(metrics.latency.clone()))?;
         metrics.register(Box::new(metrics.sessions.clone()))?;
         metrics.register(Box::new(metrics.waiting_mails.clone()))?;
         metrics.register(Box::new(metrics.feed_position.clone()))?;
-        metrics.register(Box::new(metrics.guard_held.clone()))?;
-        metrics.register(Box::new(metrics.guard_most.clone()))?;
         Ok(metrics)
     }
 
@@ -97,14 +95,14 @@ impl Metrics {
         self.sessions.set(gauge(open));
         self.waiting_mails.set(gauge(waiting as u64));
         self.feed_position.set(gauge(portal.store.head().0));
-        for size in portal.guard.sizes() {
-            self.guard_held.with_label_values(&[size.what]).set(gauge(size.held as u64));
-            self.guard_most.with_label_values(&[size.what]).set(gauge(size.most as u64));
-        }
-        let mut text = Vec::new();
-        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
-            tracing::error!(%error, "the metrics cannot be written");
-        }
-        Ok(String::from_utf8(text).unwrap_or_default())
+        Ok(as_text(&self.registry.gather()))
     }
+}
+
+fn as_text(families: &[MetricFamily]) -> String {
+    let mut text = Vec::new();
+    if let Err(error) = TextEncoder::new().encode(families, &mut text) {
+        tracing::error!(%error, "the metrics cannot be written");
+    }
+    String::from_utf8(text).unwrap_or_default()
 }

@@ -1,7 +1,10 @@
 //! For whoever runs the portal: is it alive, is it ready, how is it doing.
 
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpResponse, http::header::CONTENT_TYPE};
+use actix_web::{
+    HttpResponse,
+    http::header::{CACHE_CONTROL, CONTENT_TYPE},
+};
 use keyway_store::{StoreError, feed};
 use serde_json::json;
 
@@ -45,16 +48,13 @@ async fn metrics(portal: web::Data<Portal>, me: SignedIn) -> Result<HttpResponse
     if !me.is_admin {
         return Err(PageError::Forbidden("This page is for administrators."));
     }
-    exposition(&portal).await
+    Ok(exposition(portal.metrics.text(&portal).await?))
 }
 
-/// The answer with all metrics; also for a listener of its own.
-///
-/// # Errors
-/// When the database fails.
-pub async fn exposition(portal: &Portal) -> Result<HttpResponse, PageError> {
-    let text = portal.metrics.text(portal).await?;
-    Ok(HttpResponse::Ok()
+/// An answer in Prometheus' text format.
+pub fn exposition(text: String) -> HttpResponse {
+    HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
-        .body(text))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .body(text)
 }

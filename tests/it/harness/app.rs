@@ -73,13 +73,13 @@ impl TestApp {
         let house =
             House::with(config, Arc::clone(&clock) as Arc<dyn Clock>, random, key).await.expect("the house");
         let data = web::Data::new(house.portal(None, PasswordCost::TESTING).expect("the portal"));
-        let mut servers = Servers::default();
+        let mut servers = Servers::new().expect("the servers");
         let shared = data.clone();
         servers
             .serve(vec![portal], 1, move |cfg| keyway_portal::configure(cfg, shared.clone()))
             .expect("the portal's server");
         let sample = house.sample_guard().and_then(|guard| house.sample_api(guard)).expect("the sample API");
-        servers.guard(&sample.guard);
+        servers.guard("api", &sample.guard);
         let sample = web::Data::new(sample);
         servers
             .serve(vec![api], 1, move |cfg| keyway_sample_api::configure(cfg, sample.clone()))

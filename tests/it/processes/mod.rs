@@ -1,6 +1,7 @@
 //! The program as processes: starting, ending, being killed, several on one database.
 
 mod kill;
+mod metrics;
 mod proxies;
 mod shutdown;
 mod two;

@@ -9,6 +9,7 @@ use keyway_portal::backchannel;
 use keyway_portal::flows::bootstrap;
 use keyway_portal::mail::{self, Mailer};
 use keyway_portal::passwords::PasswordCost;
+use keyway_portal::state::Portal;
 use keyway_sample_api::SampleApi;
 use keyway_store::StoreError;
 use zeroize::Zeroizing;
@@ -19,7 +20,7 @@ use crate::demo::Demo;
 use crate::house::{House, Missing};
 use crate::output::say;
 use crate::servers::{Servers, StopSignals};
-use crate::{forward_auth, listeners, remote, tasks, telemetry};
+use crate::{forward_auth, listeners, metrics, remote, tasks, telemetry};
 
 /// Portal and sample API in one process, on this machine only.
 ///
@@ -32,11 +33,15 @@ pub fn dev(config: Config, args: &args::Dev) -> anyhow::Result<()> {
         let portal_sockets = listeners::open("portal_addr", config.written.portal_addr)?;
         let api_sockets = listeners::open("api_addr", config.written.api_addr)?;
         let proxy_sockets = forward_auth::listen(&config)?;
+        let metrics_sockets = metrics::listen(&config)?;
         let demo = open_demo(&config).await;
         let house = House::open(config, Missing { master_key: true, migrations: true }).await?;
-        let mut servers = Servers::default();
+        let mut servers = Servers::new()?;
         let demo = demo.map(|demo| demo.serve(args.web_dir.as_deref(), &mut servers)).transpose()?;
-        start_portal(&house, portal_sockets, args.web_dir.as_deref(), &mut servers)?;
+        let portal = start_portal(&house, portal_sockets, args.web_dir.as_deref(), &mut servers)?;
+        if let Some(sockets) = metrics_sockets {
+            metrics::serve(sockets, Some(portal), &mut servers)?;
+        }
         let guard = house.sample_guard()?;
         if let Some(sockets) = proxy_sockets {
             forward_auth::serve(&house, sockets, &[&guard], workers(), &mut servers)?;
@@ -58,9 +63,13 @@ pub fn portal(config: Config, args: &args::Portal) -> anyhow::Result<()> {
         let stop = StopSignals::listen()?;
         let sockets = listeners::open("portal_addr", config.written.portal_addr)?;
         let proxy_sockets = forward_auth::listen(&config)?;
+        let metrics_sockets = metrics::listen(&config)?;
         let house = House::open(config, Missing { master_key: false, migrations: args.migrate }).await?;
-        let mut servers = Servers::default();
-        start_portal(&house, sockets, args.web_dir.as_deref(), &mut servers)?;
+        let mut servers = Servers::new()?;
+        let portal = start_portal(&house, sockets, args.web_dir.as_deref(), &mut servers)?;
+        if let Some(sockets) = metrics_sockets {
+            metrics::serve(sockets, Some(portal), &mut servers)?;
+        }
         if let Some(sockets) = proxy_sockets {
             forward_auth::serve(&house, sockets, &[], workers(), &mut servers)?;
         }
@@ -85,7 +94,10 @@ pub fn sample_api(config: Config, args: &args::SampleApi) -> anyhow::Result<()> 
         let stop = StopSignals::listen()?;
         let sockets = listeners::open("api_addr", config.written.api_addr)?;
         let address = config.written.api_addr;
-        let mut servers = Servers::default();
+        let mut servers = Servers::new()?;
+        if let Some(sockets) = metrics::listen(&config)? {
+            metrics::serve(sockets, None, &mut servers)?;
+        }
         match args.verify {
             Verify::Store => {
                 let house =
@@ -111,7 +123,7 @@ fn start_sample_api(
     sockets: Vec<std::net::TcpListener>,
     servers: &mut Servers,
 ) -> anyhow::Result<()> {
-    servers.guard(&api.guard);
+    servers.guard("api", &api.guard);
     let api = web::Data::new(api.clone());
     Ok(servers.serve(sockets, workers(), move |cfg| keyway_sample_api::configure(cfg, api.clone()))?)
 }
@@ -121,7 +133,7 @@ fn start_portal(
     sockets: Vec<std::net::TcpListener>,
     web_dir: Option<&Path>,
     servers: &mut Servers,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<web::Data<Portal>> {
     let portal = web::Data::new(house.portal(web_dir, PasswordCost::STANDARD)?);
     let mailer = match &house.config.smtp_url {
         Some(url) => Mailer::smtp(url.expose()).context("smtp_url")?,
@@ -129,12 +141,14 @@ fn start_portal(
     };
     servers.beside(mail::deliver(portal.clone().into_inner(), mailer));
     servers.beside(backchannel::deliver(portal.clone().into_inner()));
-    servers.guard(&portal.guard);
-    servers.serve(sockets, workers(), move |cfg| keyway_portal::configure(cfg, portal.clone()))?;
+    servers.guard("portal", &portal.guard);
+    portal.metrics.register(Box::new(servers.guard_sizes().clone()))?;
+    let served = portal.clone();
+    servers.serve(sockets, workers(), move |cfg| keyway_portal::configure(cfg, served.clone()))?;
     servers.beside(tasks::housekeeping(house.clone()));
     servers.beside(tasks::signing_keys(house.clone()));
     servers.beside(tasks::master_key(house.clone()));
-    Ok(())
+    Ok(portal)
 }
 
 /// The demo identity provider, if it can be there. Everything else works without it.

@@ -111,7 +111,6 @@ impl Config {
         )?;
         let shapes = shapes(&written)?;
         check_spans(&written)?;
-        check_unavailable(&written)?;
         let (sign_up, verify_email) = match mode {
             Mode::Dev | Mode::Command => (SignUp::Open, VerifyEmail::Never),
             Mode::Demo => (SignUp::Closed, VerifyEmail::Never),
@@ -272,12 +271,4 @@ fn check_spans(written: &Written) -> anyhow::Result<()> {
     within("guard.max_staleness", written.guard.max_staleness, Duration::seconds(1), Duration::seconds(60))?;
     within("retention.requests", written.retention.requests, Duration::hours(1), Duration::days(3_660))?;
     within("retention.usage", written.retention.usage, Duration::days(1), Duration::days(3_660))
-}
-
-/// Settings that a later version will obey are refused rather than ignored.
-fn check_unavailable(written: &Written) -> anyhow::Result<()> {
-    if written.metrics_addr.0.is_some() {
-        bail!("metrics_addr: this version serves /metrics to administrators only; leave it off");
-    }
-    Ok(())
 }
