@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,25 +14,33 @@ const stop_limit_ms = 10_000;
 
 export const password = "correct horse battery staple 42";
 
+const lifted = ["credential", "owner", "app", "sign_in", "unknown_credentials", "authorize", "token", "introspect",
+  "revoke", "userinfo", "par", "device", "register"];
+// Settings that take the limits off.
+export const unlimited = Object.fromEntries(lifted.map((name) => [`KEYWAY_LIMITS__${name.toUpperCase()}`, "off"]));
+
 export class Server {
   #process;
   #exit;
   #env;
   output = "";
 
-  // `command`: what to start instead of `keyway dev`; `env`: settings on top of the harness's own.
-  async start({ command: [program, ...args] = [binary(), "dev"], env = {} } = {}) {
-    const [portalPort, apiPort] = await freePorts(2);
+  // `command`: what to start instead of `keyway dev`; `env`: settings on top of the harness's own; `demo`: with the
+  // demo identity provider; `file`: gives the text of a settings file, when the portal's address is known.
+  async start({ command: [program, ...args] = [binary(), "dev"], env = {}, demo = false, file } = {}) {
+    const [portalPort, apiPort, demoPort] = await freePorts(3);
     this.portal = `http://localhost:${portalPort}`;
     this.api = `http://localhost:${apiPort}`;
+    if (demo) this.demo = `http://localhost:${demoPort}`;
     this.dataDir = await mkdtemp(join(tmpdir(), "keyway-outside-"));
+    if (file) await writeFile(join(this.dataDir, "keyway.toml"), await file(this.portal));
     this.#env = {
       ...withoutKeyway(process.env),
       KEYWAY_DATA_DIR: this.dataDir,
       KEYWAY_PORTAL_ADDR: `127.0.0.1:${portalPort}`,
       KEYWAY_API_ADDR: `127.0.0.1:${apiPort}`,
       KEYWAY_PUBLIC_URL: this.portal,
-      KEYWAY_DEMO_ADDR: "off",
+      KEYWAY_DEMO_ADDR: demo ? `127.0.0.1:${demoPort}` : "off",
       ...env,
     };
     this.#process = spawn(program, args, { cwd: this.dataDir, env: this.#env, stdio: ["ignore", "pipe", "pipe"] });

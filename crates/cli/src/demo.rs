@@ -16,6 +16,7 @@ use keyway_portal::flows::accounts::{self, CreateError, NewAccount};
 use keyway_portal::flows::clients::{self, ClientError, NewClient, Profile, builtin_owner};
 use keyway_portal::flows::inputs::Email;
 use keyway_portal::passwords::PasswordCost;
+use keyway_portal::providers::{ClaimNames, Definition, Kind};
 use keyway_store::tables::audit::Actor;
 use keyway_store::tables::clients as rows;
 
@@ -57,6 +58,31 @@ pub struct DemoClient {
     pub id: String,
     /// `client_secret`: another at each start.
     pub secret: PlainSecret,
+}
+
+impl DemoClient {
+    /// The provider as the portal is told of it. Its tokens are kept, so that refreshing them can be tried.
+    ///
+    /// # Errors
+    /// Never: its name is one.
+    pub fn definition(&self) -> anyhow::Result<Definition> {
+        Ok(Definition {
+            id: PROVIDER.parse()?,
+            kind: Kind::Oidc,
+            label: Some(NAME.to_owned()),
+            issuer: Some(self.issuer.clone()),
+            client_id: self.id.clone(),
+            client_secret: Some(self.secret.clone()),
+            scopes: SCOPES.map(str::to_owned).to_vec(),
+            sign_up: true,
+            email_domains: Vec::new(),
+            keep_tokens: true,
+            tenants: Vec::new(),
+            endpoints: None,
+            claims: ClaimNames::default(),
+            demo: true,
+        })
+    }
 }
 
 impl Demo {

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import * as client from "openid-client";
-import { Person, World, authorize as askFor, callback, keyPair, refused, signing } from "./world.mjs";
+import { Person } from "../../lib/person.mjs";
+import { World, authorize as askFor, callback, keyPair, refused, signing } from "./world.mjs";
 import { password } from "../../lib/server.mjs";
 
 let world;

@@ -4,7 +4,8 @@ import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 import * as client from "openid-client";
-import { Person, World, authorize, left, refused } from "./world.mjs";
+import { Person } from "../../lib/person.mjs";
+import { World, authorize, left, refused } from "./world.mjs";
 
 const scope = "openid profile email notes:read";
 let world;

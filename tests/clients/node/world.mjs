@@ -6,14 +6,11 @@ import { generateKeyPairSync } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as client from "openid-client";
-import { Server, password } from "../../lib/server.mjs";
+import { Person } from "../../lib/person.mjs";
+import { Server, password, unlimited } from "../../lib/server.mjs";
 
 export const callback = "https://app.example.com/callback";
 export const left = "https://app.example.com/left";
-
-const lifted = ["credential", "owner", "app", "sign_in", "unknown_credentials", "authorize", "token", "introspect",
-  "revoke", "userinfo", "par", "device", "register"];
-const unlimited = Object.fromEntries(lifted.map((name) => [`KEYWAY_LIMITS__${name.toUpperCase()}`, "off"]));
 
 export class World extends Server {
   static async start(env = {}) {
@@ -59,85 +56,6 @@ export class World extends Server {
     }
     return false;
   }
-}
-
-// Somebody with a browser that has cookies and forms, and nothing else.
-export class Person {
-  #cookies = new Map();
-
-  constructor(portal) {
-    this.portal = portal;
-  }
-
-  // A page, after the redirects within the portal; or where the portal sends the browser away to.
-  async get(address) {
-    return this.#follow(new URL(address, this.portal), {});
-  }
-
-  // Fills in the page's form with this action and sends it.
-  async submit(page, action, fields) {
-    const form = page.forms.find((form) => form.action.startsWith(action));
-    assert.ok(form, `no form for ${action} on:\n${page.text}`);
-    const body = new URLSearchParams({ ...form.fields, ...fields });
-    return this.#follow(new URL(form.action, this.portal), { method: "POST", body });
-  }
-
-  // Goes where an app sends its user, consents where that is asked, and gives what comes back to the app: an
-  // address, or with response_mode=form_post the request that a browser would send there.
-  async authorize(address, { decision = "allow" } = {}) {
-    let page = await this.get(address);
-    if (page.forms?.some((form) => form.action === "/fresh")) page = await this.submit(page, "/fresh", { password });
-    if (page.forms?.some((form) => form.action === "/oauth/consent")) {
-      page = await this.submit(page, "/oauth/consent", { decision });
-    }
-    if (page instanceof URL) return page;
-    const post = page.forms.find((form) => !form.action.startsWith("/") && !form.action.startsWith(this.portal));
-    assert.ok(post, `the browser stays on ${page.status}:\n${page.text}`);
-    return new Request(post.action, { method: "POST", body: new URLSearchParams(post.fields) });
-  }
-
-  // Types the code that a device shows, and says yes or no.
-  async connect(userCode, decision = "allow") {
-    const page = await this.submit(await this.get("/device"), "/device", { user_code: userCode });
-    return this.submit(page, "/device/decision", { decision });
-  }
-
-  async #follow(url, options) {
-    for (let steps = 0; steps < 10; steps += 1) {
-      if (url.origin !== this.portal) return url;
-      const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join("; ");
-      const headers = { accept: "text/html", ...(cookie && { cookie }) };
-      const answer = await fetch(url, { ...options, headers, redirect: "manual" });
-      for (const line of answer.headers.getSetCookie()) {
-        const [name, value] = line.split(";")[0].split(/=(.*)/s);
-        this.#cookies.set(name, value);
-      }
-      if (answer.status < 300 || answer.status > 399) {
-        const text = await answer.text();
-        return { status: answer.status, text, forms: forms(text) };
-      }
-      url = new URL(answer.headers.get("location"), url);
-      options = {};
-    }
-    throw new Error(`too many redirects, at last to ${url}`);
-  }
-}
-
-// The forms of a page with what their hidden and filled fields hold.
-function forms(page) {
-  return [...page.matchAll(/<form\b([^>]*)>(.*?)<\/form>/gs)].map(([, tag, inside]) => {
-    const inputs = [...inside.matchAll(/<input\b([^>]*)>/gs)].map(([, input]) => input);
-    const fields = inputs.filter((input) => attribute(input, "name")).map((input) => [attribute(input, "name"), attribute(input, "value") ?? ""]);
-    return { action: attribute(tag, "action") ?? "", fields: Object.fromEntries(fields) };
-  });
-}
-
-function attribute(tag, name) {
-  const found = new RegExp(`\\b${name}="([^"]*)"`).exec(tag);
-  return found?.[1].replaceAll(/&(#x?[0-9a-f]+|[a-z]+);/gi, (whole, entity) => {
-    if (entity[0] !== "#") return { amp: "&", lt: "<", gt: ">", quot: '"' }[entity] ?? whole;
-    return String.fromCodePoint(entity[1] === "x" ? Number.parseInt(entity.slice(2), 16) : Number(entity.slice(1)));
-  });
 }
 
 // How clients make keys for each algorithm, and how WebCrypto calls it.

@@ -8,6 +8,7 @@ use keyway_core::jwt::KeyState;
 use keyway_core::random::OsRandom;
 use keyway_core::{Clock, Duration, Timestamp};
 use keyway_store::seal::{self, MasterKey, Place};
+use keyway_store::tables::connections;
 use keyway_store::tables::signing_keys::{self, SEALED_IN, StoredKey};
 use keyway_store::{Store, StoreConfig, StoreError, feed, housekeeping};
 use serde::Serialize;
@@ -109,6 +110,8 @@ async fn inside(store: &Store, key: Option<&MasterKey>, now: Timestamp, found: &
         keys.map_err(|error| error.to_string()).and_then(|keys| check_keys(&keys, key)),
     );
     found.note("change feed", check_feed(store).await);
+    let demo = store.read(connections::count_demo).await;
+    found.note("demo identities", demo.map(demo_identities).map_err(|error| error.to_string()));
     let last = store.read(housekeeping::last_run).await;
     found.note(
         "housekeeping",
@@ -121,6 +124,18 @@ async fn inside(store: &Store, key: Option<&MasterKey>, now: Timestamp, found: &
             Ok(Some(last)) => Ok(format!("last ran at {}", last.at)),
         },
     );
+}
+
+fn demo_identities(count: u64) -> String {
+    match count {
+        0 => "none".to_owned(),
+        1 => {
+            "1 account is connected with the demo provider; only `keyway dev` lets it in that way".to_owned()
+        }
+        _ => format!(
+            "{count} accounts are connected with the demo provider; only `keyway dev` lets them in that way"
+        ),
+    }
 }
 
 fn check_clock(now: Timestamp) -> Result<String, String> {
