@@ -1,13 +1,26 @@
 //! A provider's endpoints over the guarded client.
 
-use oauth2::{HttpRequest, HttpResponse};
+use std::pin::Pin;
+
+use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use serde::de::DeserializeOwned;
 
 use super::error::{ErrorCode, ProviderError};
 use crate::outgoing::{Answer, Outgoing};
 
-/// What `oauth2` has to send.
+/// The guarded client as `oauth2` calls one.
+pub(super) struct Guarded(pub(super) Outgoing);
+
+impl<'c> AsyncHttpClient<'c> for Guarded {
+    type Error = ProviderError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, ProviderError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(send(&self.0, request))
+    }
+}
+
 pub(super) async fn send(outgoing: &Outgoing, request: HttpRequest) -> Result<HttpResponse, ProviderError> {
     let request = reqwest::Request::try_from(request).map_err(|_| ProviderError::Unreachable)?;
     let answer = usable(outgoing.send(request).await?)?;
@@ -39,7 +52,7 @@ pub(super) async fn get<T: DeserializeOwned>(
 }
 
 /// Neither trouble nor a redirect, which is not followed.
-pub(super) fn usable(answer: Answer) -> Result<Answer, ProviderError> {
+fn usable(answer: Answer) -> Result<Answer, ProviderError> {
     match answer.status {
         status if status.is_server_error() || status.as_u16() == 429 => Err(ProviderError::Down),
         status if status.is_redirection() => Err(ProviderError::Nonsense),

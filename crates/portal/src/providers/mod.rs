@@ -29,6 +29,8 @@ mod identity;
 mod profile;
 mod service;
 mod start;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use openidconnect::core::CoreJsonWebKeySet;

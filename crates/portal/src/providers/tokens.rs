@@ -14,11 +14,12 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::Provider;
 use super::definition::{Definition, Kind};
 use super::error::ProviderError;
+use super::http::{self, Guarded};
 use super::identity::Tokens;
 use super::service::Service;
-use super::{Provider, http};
 use crate::outgoing::Outgoing;
 
 /// The longest token that is taken.
@@ -87,7 +88,7 @@ pub(super) async fn redeem(
     let response = client(provider, service, Some(redirect_uri))?
         .exchange_code(AuthorizationCode::new(code.to_owned()))
         .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()))
-        .request_async(&|request| http::send(outgoing, request))
+        .request_async(&Guarded(outgoing.clone()))
         .await
         .map_err(|error| error_of(error, &ProviderError::CodeDied))?;
     let id_token = response.extra_fields().id_token.clone();
@@ -110,7 +111,7 @@ impl Provider {
         let service = self.service(outgoing, clock).await?;
         let response = client(&self.definition, &service, None)?
             .exchange_refresh_token(&RefreshToken::new(refresh_token.expose().to_owned()))
-            .request_async(&|request| http::send(outgoing, request))
+            .request_async(&Guarded(outgoing.clone()))
             .await
             .map_err(|error| error_of(error, &ProviderError::GrantDied))?;
         let mut tokens = tokens_of(&response, scopes, clock.now())?;
