@@ -21,6 +21,7 @@ use keyway_portal::mail::MailBell;
 use keyway_portal::metrics::Metrics;
 use keyway_portal::oauth::limits::EndpointLimits;
 use keyway_portal::outgoing::Outgoing;
+use keyway_portal::outside::Outside;
 use keyway_portal::passwords::{PasswordCost, PasswordPool};
 use keyway_portal::render::{Branding, Renderer};
 use keyway_portal::settings::Settings;
@@ -29,6 +30,7 @@ use keyway_sample_api::{Notes, SampleApi};
 use keyway_store::StoreSource;
 use keyway_store::seal::{self, MasterKey};
 use keyway_store::tables::audit::Actor;
+use keyway_store::tables::connections::DemoIdentities;
 use keyway_store::{Store, StoreConfig, StoreError};
 
 use crate::config::{Config, Mode};
@@ -47,6 +49,10 @@ pub struct House {
     pub store: Store,
     /// Seals what must be read back.
     pub master_key: MasterKey,
+    /// Speaks to other hosts.
+    outgoing: Outgoing,
+    /// Verifies tokens of trusted issuers.
+    outside: Arc<Outside>,
 }
 
 /// What may be made if it is missing.
@@ -91,7 +97,21 @@ impl House {
     ) -> anyhow::Result<Self> {
         let store = Store::open(StoreConfig::new(config.database.clone()), Arc::clone(&clock))?;
         seal::bind(&store, &master_key, &*random).await?;
-        let house = Self { config: Arc::new(config), clock, random, store, master_key };
+        let outgoing = Outgoing::new(config.public_url.is_loopback(), config.outgoing_networks.clone())?;
+        let demo = match config.mode {
+            Mode::Dev => DemoIdentities::Counted,
+            Mode::Demo | Mode::Server | Mode::Command => DemoIdentities::Ignored,
+        };
+        let outside = Outside::new(
+            &config.trusted_issuers,
+            &config.catalogue,
+            store.clone(),
+            config.written.limits.of_credentials(),
+            demo,
+            outgoing.clone(),
+        );
+        let outside = Arc::new(outside.context("trusted_issuers")?);
+        let house = Self { config: Arc::new(config), clock, random, store, master_key, outgoing, outside };
         house.furnish().await?;
         jwt::ensure(&house.store, &house.key_ring(), house.act(Actor::system()), house.purposes()).await?;
         Ok(house)
@@ -139,7 +159,8 @@ impl House {
 
     /// A guard that learns from the database and reports to it.
     pub fn guard(&self, settings: guard::Settings) -> Guard {
-        let source = Arc::new(StoreSource::new(self.store.clone(), self.limit_defaults()));
+        let source = StoreSource::new(self.store.clone(), self.limit_defaults());
+        let source = Arc::new(source.with_outside(Arc::<Outside>::clone(&self.outside)));
         let sink: Arc<dyn RecordSink> = Arc::<StoreSource>::clone(&source);
         Guard::new(settings, source, Some(sink), Arc::clone(&self.clock), Arc::clone(&self.random))
     }
@@ -206,10 +227,8 @@ impl House {
             secrets: CookieSecrets::derive(&self.master_key),
             master_key: Arc::new(self.master_key.clone()),
             guard: self.management_guard()?,
-            outgoing: Outgoing::new(
-                self.config.public_url.is_loopback(),
-                self.config.outgoing_networks.clone(),
-            )?,
+            outgoing: self.outgoing.clone(),
+            outside: Arc::clone(&self.outside),
             mail_bell: MailBell::default(),
             metrics: Metrics::new()?,
             issuance: self.issuance(),
@@ -266,7 +285,9 @@ pub fn guard_settings(
     resource_metadata: Option<String>,
 ) -> guard::Settings {
     let written = &config.written;
+    let trusted = config.trusted_issuers.iter().filter(|issuer| issuer.api == audience);
     guard::Settings {
+        trusted_issuers: trusted.map(|issuer| issuer.issuer.clone()).collect(),
         shapes: Arc::new(config.shapes.clone()),
         resource_metadata,
         trusted_proxies: config.trusted_proxies.clone(),

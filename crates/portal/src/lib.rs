@@ -13,6 +13,7 @@
 //! | `api` | the management API, and what remote guards ask |
 //! | [`outgoing`] [`backchannel`] | calls to other hosts; telling apps that a person signed out |
 //! | [`providers`] | signing in with, and connecting, other providers: the protocol |
+//! | [`outside`] | tokens of trusted issuers |
 //! | [`mail`] [`render`] [`passwords`] | mails, templates, hashing on threads of its own |
 //! | [`settings`] [`state`] | what is set; what all handlers share |
 //! | [`operations`] [`metrics`] | health, and what is counted |
@@ -26,6 +27,7 @@
 //! To add a grant: `GrantType` in core, a file in [`flows::tokens`], an arm in `oauth/token`.
 
 mod api;
+mod cached;
 
 pub mod backchannel;
 pub mod boundary;
@@ -41,6 +43,7 @@ pub mod metrics;
 pub mod oauth;
 pub mod operations;
 pub mod outgoing;
+pub mod outside;
 pub mod pages;
 pub mod passwords;
 pub mod providers;

@@ -109,13 +109,28 @@ impl Outgoing {
     /// # Errors
     /// See [`OutgoingError`]; an answer of any status is none.
     pub async fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Result<Answer, OutgoingError> {
-        let url = self.check(url)?;
+        self.post_form_with(url, &[], fields).await
+    }
+
+    /// The same with further headers.
+    ///
+    /// # Errors
+    /// See [`OutgoingError`]; an answer of any status is none.
+    pub async fn post_form_with(
+        &self,
+        url: &str,
+        headers: &[(HeaderName, &str)],
+        fields: &[(&str, &str)],
+    ) -> Result<Answer, OutgoingError> {
         let body = Zeroizing::new(form_encoded(fields));
-        let request = self
+        let mut request = self
             .client
-            .post(url)
+            .post(self.check(url)?)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(body.as_bytes().to_vec());
+        for (name, value) in headers {
+            request = request.header(name, *value);
+        }
         exchange(request).await
     }
 

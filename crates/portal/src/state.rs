@@ -25,6 +25,7 @@ use crate::mail::MailBell;
 use crate::metrics::Metrics;
 use crate::oauth::limits::EndpointLimits;
 use crate::outgoing::Outgoing;
+use crate::outside::Outside;
 use crate::passwords::PasswordPool;
 use crate::render::{Chrome, Flash, FlashKind, Renderer};
 use crate::session;
@@ -60,6 +61,8 @@ pub struct Portal {
     pub mail_bell: MailBell,
     /// Speaks to other hosts.
     pub outgoing: Outgoing,
+    /// Verifies tokens of trusted issuers.
+    pub outside: Arc<Outside>,
     /// What is counted.
     pub metrics: Metrics,
     /// Makes access and refresh tokens.

@@ -19,6 +19,7 @@ use keyway_core::{Clock, Duration, Random};
 use keyway_guard::Guard;
 use keyway_store::StoreSource;
 use keyway_store::seal::MasterKey;
+use keyway_store::tables::connections::DemoIdentities;
 use keyway_store::testing::{Backend, TestDatabase};
 
 use crate::flows::jwt::KeyRing;
@@ -27,6 +28,7 @@ use crate::mail::MailBell;
 use crate::metrics::Metrics;
 use crate::oauth::limits::EndpointLimits;
 use crate::outgoing::Outgoing;
+use crate::outside::Outside;
 use crate::passwords::{PasswordCost, PasswordPool};
 use crate::render::{Branding, Renderer};
 use crate::settings::{Limits, Registration, Settings, SignUp, VerifyEmail};
@@ -86,6 +88,16 @@ impl TestPortal {
             catalogue: Arc::clone(&catalogue),
             refresh_repeat: settings.refresh_repeat,
         };
+        let outgoing = Outgoing::new(true, AddressList::default()).unwrap();
+        let outside = Outside::new(
+            &[],
+            &catalogue,
+            store.clone(),
+            settings.limit_defaults,
+            DemoIdentities::Counted,
+            outgoing.clone(),
+        );
+        let outside = Arc::new(outside.unwrap());
         let portal = web::Data::new(Portal {
             store,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -98,7 +110,8 @@ impl TestPortal {
             secrets: CookieSecrets::derive(&master_key),
             master_key: Arc::new(master_key),
             guard,
-            outgoing: Outgoing::new(true, AddressList::default()).unwrap(),
+            outgoing,
+            outside,
             mail_bell: MailBell::default(),
             metrics: Metrics::new().unwrap(),
             issuance,

@@ -11,6 +11,7 @@ pub mod sections;
 pub mod span;
 #[cfg(test)]
 mod tests;
+mod trusted;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -20,6 +21,7 @@ use ipnet::IpNet;
 use keyway_core::address::AddressList;
 use keyway_core::audience::{Access, Api, Catalogue, Grantable, ScopeDefinition};
 use keyway_core::credential::{Brand, Shapes};
+use keyway_core::outside::TrustedIssuer;
 use keyway_core::secret::PlainSecret;
 use keyway_core::{Duration, scope::Scope};
 use keyway_portal::settings::{PublicUrl, SignUp, VerifyEmail};
@@ -61,6 +63,8 @@ pub struct Config {
     pub client_secret: Option<PlainSecret>,
     /// The APIs, the management API last.
     pub catalogue: Catalogue,
+    /// Whose access tokens are accepted besides the portal's own.
+    pub trusted_issuers: Vec<TrustedIssuer>,
     /// The shapes of credentials.
     pub shapes: Shapes,
     /// Whose `X-Forwarded-For` is believed.
@@ -110,6 +114,7 @@ impl Config {
             written.client_secret_file.as_ref(),
         )?;
         let shapes = shapes(&written)?;
+        let trusted_issuers = trusted::issuers(&written, public_url.as_str(), &catalogue)?;
         check_spans(&written)?;
         let (sign_up, verify_email) = match mode {
             Mode::Dev | Mode::Command => (SignUp::Open, VerifyEmail::Never),
@@ -129,6 +134,7 @@ impl Config {
                 .unwrap_or_else(|| written.data_dir.join("master.key")),
             smtp_url,
             client_secret,
+            trusted_issuers,
             catalogue,
             shapes,
             sign_up: written.accounts.sign_up.unwrap_or(sign_up),

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use keyway_core::Duration;
-use keyway_core::audience::Api;
+use keyway_core::audience::{Api, Audience};
 use keyway_core::credential::ForeignFormat;
-use keyway_core::jwt::Algorithm;
+use keyway_core::jwt::{Algorithm, TOKEN_TYPE};
+use keyway_core::outside::SignedWith;
 use keyway_guard::JwtSignature;
 use keyway_portal::settings::{Limits, Registration, SignUp, VerifyEmail};
 use serde::Deserialize;
@@ -42,6 +43,7 @@ pub struct Written {
     pub oauth: Oauth,
     pub outgoing: Outgoing,
     pub credentials: Credentials,
+    pub trusted_issuers: Vec<TrustedIssuer>,
     pub key_formats: Vec<ForeignFormat>,
     pub limits: Limits,
     pub mail: Mail,
@@ -75,6 +77,7 @@ impl Default for Written {
             oauth: Oauth::default(),
             outgoing: Outgoing::default(),
             credentials: Credentials::default(),
+            trusted_issuers: Vec::new(),
             key_formats: Vec::new(),
             limits: Limits::default(),
             mail: Mail::default(),
@@ -164,6 +167,36 @@ impl Default for Oauth {
 #[serde(default, deny_unknown_fields)]
 pub struct Outgoing {
     pub networks: Vec<IpNet>,
+}
+
+/// `[[trusted_issuers]]`: whose access tokens are accepted besides the portal's own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustedIssuer {
+    pub issuer: String,
+    pub audience: Audience,
+    #[serde(default = "access_token_type")]
+    pub typ: String,
+    pub algorithms: Vec<SignedWith>,
+    pub jwks_uri: Option<String>,
+    pub introspection_endpoint: Option<String>,
+    pub client_id: Option<String>,
+    pub client_secret: Option<SecretText>,
+    pub client_secret_file: Option<PathBuf>,
+    pub api: Option<Audience>,
+    pub scopes: Vec<OutsideScopes>,
+}
+
+fn access_token_type() -> String {
+    TOKEN_TYPE.to_owned()
+}
+
+/// What a scope of a trusted issuer's allows here.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutsideScopes {
+    pub when: String,
+    pub grant: Vec<String>,
 }
 
 /// `[credentials]`

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::answer::answer;
 use crate::flows::tokens::TokenError;
+use crate::outside::Unavailable;
 
 /// Why an endpoint refuses.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,9 @@ pub enum EndpointError {
         /// Whole seconds until the next is allowed, at least 1.
         retry_after: u64,
     },
+    /// A trusted issuer of the token was needed, and could not be asked.
+    #[error(transparent)]
+    Outside(#[from] Unavailable),
     /// A fault of ours, or of the database; nothing of it is told.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -77,6 +81,7 @@ impl ResponseError for EndpointError {
             Self::SeveralTokens => 400,
             Self::TooLarge => 413,
             Self::TooMany { .. } => 429,
+            Self::Outside(_) => 503,
             Self::Store(error) if error.is_temporary() => 503,
             Self::Store(_) | Self::Key(_) => 500,
         };
@@ -123,6 +128,10 @@ impl ResponseError for EndpointError {
             Self::TooMany { retry_after } => {
                 answer.insert_header((RETRY_AFTER, retry_after.to_string()));
                 ("temporarily_unavailable", "too many requests: wait as long as Retry-After says")
+            }
+            Self::Outside(_) => {
+                answer.insert_header((RETRY_AFTER, "5"));
+                ("temporarily_unavailable", "the issuer of the token cannot be asked")
             }
             Self::Store(error) if error.is_temporary() => {
                 answer.insert_header((RETRY_AFTER, "1"));

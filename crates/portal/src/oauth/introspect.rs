@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use keyway_core::oauth::EXPLAIN;
+use keyway_core::oauth::{ClientKind, EXPLAIN};
 use keyway_core::secret::PlainSecret;
 
 use super::answer::answer;
@@ -34,7 +34,12 @@ pub async fn introspect(
     };
     portal.limits.introspect(asker.id)?;
     let token = PlainSecret::new(params.require("token")?);
-    let asked = flow::Asked { asker, token, explain: params.get(EXPLAIN) == Some("1") };
+    // Nobody else is told of outside tokens, and nobody else's questions make the portal ask an issuer.
+    let outside = match asker.kind {
+        ClientKind::ResourceServer => portal.outside.jwt(token.expose()).await?,
+        ClientKind::Confidential | ClientKind::Public => None,
+    };
+    let asked = flow::Asked { asker, token, outside, explain: params.get(EXPLAIN) == Some("1") };
     let (issuance, shapes, now) = (portal.issuance.clone(), Arc::clone(&portal.shapes), portal.clock.now());
     let told = portal.store.read(move |conn| flow::introspect(conn, &issuance, &shapes, &asked, now)).await?;
     Ok(answer(StatusCode::OK).json(told))

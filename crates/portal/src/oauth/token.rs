@@ -179,9 +179,18 @@ async fn by_exchange(
         (None, None) => None,
     };
     let act = portal.act(Actor::system(), address);
+    let subject = PlainSecret::new(params.require("subject_token")?);
+    let outside = match subject_type {
+        exchange::SubjectType::ApiKey => None,
+        exchange::SubjectType::AccessToken => {
+            portal.outside.subject(&subject, &portal.shapes, params.get("subject_issuer")).await?
+        }
+        exchange::SubjectType::Jwt => portal.outside.jwt(subject.expose()).await?,
+    };
     let asked = exchange::Asked {
-        subject: PlainSecret::new(params.require("subject_token")?),
+        subject,
         subject_type,
+        outside,
         client,
         scope: scope(params)?,
         audience,

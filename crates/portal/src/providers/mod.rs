@@ -9,7 +9,7 @@
 //! | `definition` | what the settings say, and whether it can work |
 //! | `identity` | what goes out and comes back |
 //! | `error` | what went wrong, in words for people |
-//! | `service` `cached` | where a provider is: discovery and keys, kept for an hour |
+//! | `service` | where a provider is: discovery and keys, kept for an hour |
 //! | `start` `finish` | the way there and back |
 //! | `tokens` | codes and refresh tokens for tokens, and their end |
 //! | `id_token` `profile` `github` | who it is |
@@ -18,7 +18,6 @@
 //! To add a kind: an arm in `definition` (what it needs), `service` (where it is), `start` (what it is asked for) and
 //! `finish` (how it says who it is).
 
-mod cached;
 mod definition;
 mod error;
 mod finish;
@@ -35,7 +34,6 @@ mod tokens;
 
 use openidconnect::core::CoreJsonWebKeySet;
 
-use cached::Cached;
 pub use definition::{
     ClaimNames, Definition, Endpoints, InvalidDefinition, Kind, MAX_ENTRIES, MAX_ID_LEN, MAX_LABEL_LEN,
     MAX_TEXT_LEN, ProviderId,
@@ -44,11 +42,13 @@ pub use error::{ErrorCode, IdTokenFault, ProviderError};
 pub use identity::{Asked, Callback, FlowSecrets, Identity, ProviderEmail, Start, Tokens};
 use service::Service;
 
+use crate::cached::Cached;
+
 /// A provider: its checked definition, and what has been learnt of it.
 pub struct Provider {
     definition: Definition,
-    service: Cached<Service>,
-    keys: Cached<CoreJsonWebKeySet>,
+    service: Cached<Service, ProviderError>,
+    keys: Cached<CoreJsonWebKeySet, ProviderError>,
 }
 
 impl Provider {

@@ -1,5 +1,5 @@
 //! A credential exchanged for a JWT (RFC 8693): an API key for one that needs no look-up, an access token for one
-//! that may do less. Never more than the subject, never longer than it, never from elsewhere, and dead with it. There
+//! that may do less, a trusted issuer's token for one of ours. Never more than the subject, never longer than it, never from elsewhere, and dead with it. There
 //! is no refresh token: whoever holds the subject asks again.
 
 use std::net::IpAddr;
@@ -17,8 +17,9 @@ use keyway_core::secret::PlainSecret;
 use keyway_store::tables::api_keys;
 use keyway_store::{Conn, Store, StoreError, facts, feed};
 
-use super::{Answer, Ground, Issuance, Terms, TokenError, live};
+use super::{Answer, Ground, Issuance, Terms, TokenError, live, outside};
 use crate::flows::Act;
+use crate::outside::Verified;
 
 /// A token may descend from so many that can be taken away: each exchange of what was exchanged adds one.
 const MAX_ANCESTORS: usize = 16;
@@ -60,6 +61,8 @@ pub struct Asked {
     pub subject: PlainSecret,
     /// What it is.
     pub subject_type: SubjectType,
+    /// What it is if it is a good token of a trusted issuer.
+    pub outside: Option<Verified>,
     /// The client, if one authenticated; else the built-in one is meant.
     pub client: Option<Client>,
     /// Fewer scopes than the subject has.
@@ -111,7 +114,11 @@ fn find(
 ) -> Result<(Facts, Ground, Terms), TokenError> {
     let position = feed::head(conn)?.head;
     let client = asked.client.as_ref().map_or(ClientId::CLI, |client| client.id);
-    let subject = subject(conn, issuance, shapes, asked, client)?;
+    let subject = match &asked.outside {
+        Some(verified) => outside::facts(conn, &issuance.limits, verified)?
+            .ok_or_else(|| refused("the account that subject_token is about is not connected to any here"))?,
+        None => subject(conn, issuance, shapes, asked, client)?,
+    };
     works(&subject, asked, now)?;
     let api = target(issuance, &subject, asked)?;
     let mut scopes = asked.scope.as_ref().unwrap_or(&subject.scopes).intersection(&subject.scopes);

@@ -12,7 +12,8 @@ use keyway_store::tables::{families, refresh_tokens};
 use keyway_store::{Conn, StoreError, facts, feed};
 
 use super::live::{self, why_inactive};
-use super::{Issuance, TokenError};
+use super::{Issuance, TokenError, outside};
+use crate::outside::Verified;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Asked {
     pub asker: Client,
     /// About which credential.
     pub token: PlainSecret,
+    /// What it is if it is a good JWT of a trusted issuer.
+    pub outside: Option<Verified>,
     /// Whether a resource server wants to know why the answer is no.
     pub explain: bool,
 }
@@ -38,10 +41,11 @@ pub fn introspect(
 ) -> Result<Introspection, TokenError> {
     // Before the look-up, so that whoever keeps the answer knows from where on it may be stale.
     let position = feed::head(conn)?.head;
-    let found = match shapes.classify(asked.token.expose()) {
-        Shape::ApiKey => facts::api_key(conn, asked.token.digest(), &issuance.limits)?,
-        Shape::WrongKind(Kind::RefreshToken) => return Ok(refresh_token(conn, issuance, asked, now)?),
-        _ => live::access_token(conn, issuance, shapes, &asked.token)?,
+    let found = match (shapes.classify(asked.token.expose()), &asked.outside) {
+        (Shape::ApiKey, _) => facts::api_key(conn, asked.token.digest(), &issuance.limits)?,
+        (Shape::WrongKind(Kind::RefreshToken), _) => return Ok(refresh_token(conn, issuance, asked, now)?),
+        (_, Some(verified)) => outside::facts(conn, &issuance.limits, verified)?,
+        (_, None) => live::access_token(conn, issuance, shapes, &asked.token)?,
     };
     Ok(found.map_or_else(Introspection::inactive, |facts| answer(issuance, asked, &facts, position, now)))
 }

@@ -14,6 +14,7 @@ pub mod introspect;
 mod issue;
 pub mod live;
 pub mod mint;
+pub mod outside;
 pub mod refresh;
 mod response;
 pub mod revoke;

@@ -47,6 +47,7 @@ fn asked(key: &PlainSecret) -> Asked {
     Asked {
         subject: key.clone(),
         subject_type: SubjectType::ApiKey,
+        outside: None,
         client: None,
         scope: None,
         audience: None,
