@@ -23,6 +23,7 @@ use keyway_portal::oauth::limits::EndpointLimits;
 use keyway_portal::outgoing::Outgoing;
 use keyway_portal::outside::Outside;
 use keyway_portal::passwords::{PasswordCost, PasswordPool};
+use keyway_portal::providers::{Definition, Provider, Registry};
 use keyway_portal::render::{Branding, Renderer};
 use keyway_portal::settings::Settings;
 use keyway_portal::state::CookieSecrets;
@@ -229,10 +230,20 @@ impl House {
             guard: self.management_guard()?,
             outgoing: self.outgoing.clone(),
             outside: Arc::clone(&self.outside),
+            providers: self.providers()?,
             mail_bell: MailBell::default(),
             metrics: Metrics::new()?,
             issuance: self.issuance(),
         })
+    }
+
+    /// The providers that the settings name.
+    fn providers(&self) -> anyhow::Result<Registry> {
+        let provider = |definition: &Definition| {
+            Provider::new(definition.clone()).with_context(|| format!("providers: {}", definition.id))
+        };
+        let all: anyhow::Result<Vec<Provider>> = self.config.providers.iter().map(provider).collect();
+        Ok(Registry::new(all?))
     }
 
     fn portal_settings(&self) -> anyhow::Result<Settings> {

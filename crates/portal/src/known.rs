@@ -17,9 +17,26 @@ const DAYS: i64 = 365;
 
 /// The cookie for a browser in which `owner` has just signed in.
 pub fn cookie(portal: &Portal, owner: OwnerId) -> Cookie<'static> {
-    let public = &portal.settings.public_url;
     let value = format!("{owner}.{}", URL_SAFE_NO_PAD.encode(mac(portal, owner).finalize().into_bytes()));
-    Cookie::build(cookie_name("known", public), value)
+    lasting(portal, "known", value)
+}
+
+/// The way in by e-mail address and password.
+pub const PASSWORD: &str = "password";
+
+/// The cookie that says by which way this browser last signed in: for a badge, nothing else.
+pub fn way_cookie(portal: &Portal, way: &str) -> Cookie<'static> {
+    lasting(portal, "way", way.to_owned())
+}
+
+/// By which way this browser says it last signed in.
+pub fn last_way(portal: &Portal, request: &HttpRequest) -> Option<String> {
+    request.cookie(&cookie_name("way", &portal.settings.public_url)).map(|cookie| cookie.value().to_owned())
+}
+
+fn lasting(portal: &Portal, what: &str, value: String) -> Cookie<'static> {
+    let public = &portal.settings.public_url;
+    Cookie::build(cookie_name(what, public), value)
         .path("/")
         .http_only(true)
         .same_site(SameSite::Lax)

@@ -27,6 +27,7 @@ use crate::oauth::limits::EndpointLimits;
 use crate::outgoing::Outgoing;
 use crate::outside::Outside;
 use crate::passwords::PasswordPool;
+use crate::providers::Registry;
 use crate::render::{Chrome, Flash, FlashKind, Renderer};
 use crate::session;
 use crate::settings::Settings;
@@ -63,6 +64,8 @@ pub struct Portal {
     pub outgoing: Outgoing,
     /// Verifies tokens of trusted issuers.
     pub outside: Arc<Outside>,
+    /// Other providers that people sign in with.
+    pub providers: Registry,
     /// What is counted.
     pub metrics: Metrics,
     /// Makes access and refresh tokens.

@@ -30,6 +30,7 @@ use crate::oauth::limits::EndpointLimits;
 use crate::outgoing::Outgoing;
 use crate::outside::Outside;
 use crate::passwords::{PasswordCost, PasswordPool};
+use crate::providers::Registry;
 use crate::render::{Branding, Renderer};
 use crate::settings::{Limits, Registration, Settings, SignUp, VerifyEmail};
 use crate::state::{CookieSecrets, Portal};
@@ -112,6 +113,7 @@ impl TestPortal {
             guard,
             outgoing,
             outside,
+            providers: Registry::default(),
             mail_bell: MailBell::default(),
             metrics: Metrics::new().unwrap(),
             issuance,

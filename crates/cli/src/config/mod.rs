@@ -6,6 +6,7 @@
 pub mod example;
 mod layers;
 pub mod listen;
+mod providers;
 mod secret;
 pub mod sections;
 pub mod span;
@@ -24,6 +25,7 @@ use keyway_core::credential::{Brand, Shapes};
 use keyway_core::outside::TrustedIssuer;
 use keyway_core::secret::PlainSecret;
 use keyway_core::{Duration, scope::Scope};
+use keyway_portal::providers::Definition;
 use keyway_portal::settings::{PublicUrl, SignUp, VerifyEmail};
 use keyway_store::DatabaseUrl;
 use url::Url;
@@ -71,6 +73,8 @@ pub struct Config {
     pub trusted_proxies: AddressList,
     /// Private networks that the portal may speak to.
     pub outgoing_networks: AddressList,
+    /// Other providers that people sign in with.
+    pub providers: Vec<Definition>,
     /// Who may make an account.
     pub sign_up: SignUp,
     /// What an unverified account may do.
@@ -121,8 +125,10 @@ impl Config {
             Mode::Demo => (SignUp::Closed, VerifyEmail::Never),
             Mode::Server => (SignUp::Closed, VerifyEmail::BeforeLiveKey),
         };
+        let sign_up = written.accounts.sign_up.unwrap_or(sign_up);
         Ok(Self {
             mode,
+            providers: providers::judge(&written.providers, sign_up)?,
             trusted_proxies: networks("guard.trusted_proxies", &written.guard.trusted_proxies)?,
             outgoing_networks: networks("outgoing.networks", &written.outgoing.networks)?,
             data_dir: written.data_dir.clone(),
@@ -137,7 +143,7 @@ impl Config {
             trusted_issuers,
             catalogue,
             shapes,
-            sign_up: written.accounts.sign_up.unwrap_or(sign_up),
+            sign_up,
             // In `dev` an address is never asked to be verified: its mails leave the machine nowhere.
             verify_email: match mode {
                 Mode::Dev | Mode::Demo | Mode::Command => verify_email,

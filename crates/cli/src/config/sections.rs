@@ -13,6 +13,7 @@ use keyway_portal::settings::{Limits, Registration, SignUp, VerifyEmail};
 use serde::Deserialize;
 
 use super::listen::{Listen, MaybeListen};
+pub use super::providers::Provider;
 use super::secret::SecretText;
 use super::span;
 
@@ -39,6 +40,7 @@ pub struct Written {
     pub portal: Branding,
     pub accounts: Accounts,
     pub apis: Option<Vec<Api>>,
+    pub providers: Vec<Provider>,
     pub guard: Guard,
     pub oauth: Oauth,
     pub outgoing: Outgoing,
@@ -73,6 +75,7 @@ impl Default for Written {
             portal: Branding::default(),
             accounts: Accounts::default(),
             apis: None,
+            providers: Vec::new(),
             guard: Guard::default(),
             oauth: Oauth::default(),
             outgoing: Outgoing::default(),

@@ -10,7 +10,7 @@ use keyway_store::{Conn, StoreError, Tx};
 /// How long a link works.
 const fn lifetime(purpose: LinkPurpose) -> Duration {
     match purpose {
-        LinkPurpose::Reset => Duration::hours(1),
+        LinkPurpose::Reset | LinkPurpose::Confirm => Duration::hours(1),
         LinkPurpose::Verify | LinkPurpose::Bootstrap => Duration::hours(24),
     }
 }

@@ -6,6 +6,7 @@ pub mod act;
 pub mod authorize;
 pub mod bootstrap;
 pub mod clients;
+pub mod connections;
 pub mod device;
 pub mod grants;
 pub mod inputs;

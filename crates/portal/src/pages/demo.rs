@@ -74,7 +74,7 @@ async fn submit(
     let done: Result<bool, StoreError> =
         portal.store.write(move |tx| accounts::sign_in_by_choice(tx, &act, owner)).await;
     match done? {
-        true => welcome(&portal, &visitor, owner, &Proof::here(portal.now()), &choice.return_to),
+        true => welcome(&portal, &visitor, owner, &Proof::here(portal.now()), "demo", &choice.return_to),
         false => Err(PageError::NotFound),
     }
 }

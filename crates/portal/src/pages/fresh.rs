@@ -1,11 +1,15 @@
 //! `/fresh`: showing again who one is, before what matters.
 
+mod by_mail;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use keyway_store::StoreError;
 use serde::{Deserialize, Serialize};
 
+use super::connections::offers::{Offer, proving};
+use super::connections::own;
 use super::password_check::{Checked, check, forget};
 use super::sign_up::{Query, allow_redirect};
 use crate::error::{FieldErrors, PageError, wait};
@@ -17,7 +21,13 @@ use crate::session::{self, Proof};
 use crate::state::{Portal, see_other};
 
 pub fn configure(cfg: &mut ServiceConfig) {
-    cfg.service(web::resource("/fresh").route(web::get().to(show)).route(web::post().to(submit)));
+    cfg.service(web::resource("/fresh").route(web::get().to(show)).route(web::post().to(submit)))
+        .service(web::resource("/fresh/mail").route(web::post().to(by_mail::send)))
+        .service(
+            web::resource("/fresh/link")
+                .route(web::get().to(by_mail::show))
+                .route(web::post().to(by_mail::submit)),
+        );
 }
 
 #[derive(Serialize)]
@@ -25,9 +35,12 @@ struct Page<'a> {
     return_to: &'a str,
     errors: FieldErrors,
     why: &'static str,
+    has_password: bool,
+    /// Providers that can prove that it is them.
+    offers: Vec<Offer>,
 }
 
-fn page(
+async fn page(
     portal: &Portal,
     me: &SignedIn,
     status: StatusCode,
@@ -35,9 +48,12 @@ fn page(
     errors: FieldErrors,
 ) -> Result<HttpResponse, PageError> {
     let return_to = own_path(return_to).unwrap_or("/");
-    let why = "What comes next asks for your password again.";
-    let mut answer =
-        portal.page_with_status(status, me, "pages/fresh.html", Page { return_to, errors, why })?;
+    let why = "What comes next wants a fresh sign-in.";
+    let (connections, has_password) = own(portal, me).await?;
+    let with: Vec<String> = connections.into_iter().map(|connection| connection.provider).collect();
+    let offers = proving(portal, &with).await?;
+    let page = Page { return_to, errors, why, has_password, offers };
+    let mut answer = portal.page_with_status(status, me, "pages/fresh.html", page)?;
     allow_redirect(&mut answer, return_to);
     Ok(answer)
 }
@@ -47,7 +63,7 @@ async fn show(
     me: SignedIn,
     query: web::Query<Query>,
 ) -> Result<HttpResponse, PageError> {
-    page(&portal, &me, StatusCode::OK, &query.return_to, FieldErrors::default())
+    page(&portal, &me, StatusCode::OK, &query.return_to, FieldErrors::default()).await
 }
 
 #[derive(Default, Deserialize)]
@@ -68,7 +84,9 @@ async fn submit(
             session::confirm(&me.session, &Proof::here(portal.now()))?;
             Ok(see_other(own_path(&form.return_to).unwrap_or("/")))
         }
-        Err((status, text)) => page(&portal, &me, status, &form.return_to, FieldErrors::of("password", text)),
+        Err((status, text)) => {
+            page(&portal, &me, status, &form.return_to, FieldErrors::of("password", text)).await
+        }
     }
 }
 

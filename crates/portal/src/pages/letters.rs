@@ -38,6 +38,15 @@ pub fn reset(portal: &Portal, to: &Addressee<'_>) -> Result<(NewLink, Mail), Pag
     linked(portal, LinkPurpose::Reset, to, None)
 }
 
+/// A link by which the browser session that asked for it shows that its person reads the account's mail.
+pub fn confirmation(
+    portal: &Portal,
+    to: &Addressee<'_>,
+    session: SessionId,
+) -> Result<(NewLink, Mail), PageError> {
+    linked(portal, LinkPurpose::Confirm, to, Some(session))
+}
+
 fn linked(
     portal: &Portal,
     purpose: LinkPurpose,
@@ -48,6 +57,7 @@ fn linked(
     let link = NewLink::to_account(purpose, to.owner, to.email, session, now, random, &portal.shapes.brand);
     let (path, template) = match purpose {
         LinkPurpose::Reset => ("/reset", "reset"),
+        LinkPurpose::Confirm => ("/fresh/link", "confirm"),
         LinkPurpose::Verify | LinkPurpose::Bootstrap => ("/verify", "verify"),
     };
     let address = portal.link(path, &link.token);
@@ -60,6 +70,25 @@ pub fn already_registered(portal: &Portal, name: &str) -> Result<Mail, PageError
     let url = &portal.settings.public_url;
     let context = json!({ "name": name, "sign_in_url": format!("{url}/sign-in"), "forgot_url": format!("{url}/forgot") });
     Ok(portal.renderer.mail("already_registered", context, portal.now())?)
+}
+
+/// About an account elsewhere that was connected, or is no longer.
+pub fn connection(
+    portal: &Portal,
+    name: &str,
+    provider: &str,
+    account: &str,
+    connected: bool,
+) -> Result<Mail, PageError> {
+    let context = json!({
+        "name": name,
+        "provider": provider,
+        "account": account,
+        "connected": connected,
+        "at": portal.now(),
+        "url": format!("{}/connections", portal.settings.public_url),
+    });
+    Ok(portal.renderer.mail("connection", context, portal.now())?)
 }
 
 /// About a sign-in from a browser that was not seen before.

@@ -12,6 +12,7 @@ use keyway_store::tables::audit::Actor;
 use keyway_store::tables::clients;
 use serde::{Deserialize, Serialize};
 
+use super::connections::offers::{Offer, offers};
 use super::demo;
 use super::letters::{self, Addressee};
 use super::password_check::{Checked, check};
@@ -52,17 +53,20 @@ struct Page<'a> {
     return_to: &'a str,
     to_app: Option<String>,
     sign_up_open: bool,
+    offers: Vec<Offer>,
 }
 
 async fn page(
     portal: &Portal,
     visitor: &Visitor,
+    request: &HttpRequest,
     status: StatusCode,
     form: &Form,
     errors: FieldErrors,
 ) -> Result<HttpResponse, PageError> {
     let return_to = own_path(&form.return_to).unwrap_or_default();
     let page = Page {
+        offers: offers(portal, request).await?,
         form: Typed { email: &form.email },
         errors,
         return_to,
@@ -77,6 +81,7 @@ async fn page(
 async fn show(
     portal: web::Data<Portal>,
     visitor: Visitor,
+    request: HttpRequest,
     query: web::Query<Query>,
 ) -> Result<HttpResponse, PageError> {
     if visitor.person.is_some() && !query.as_other {
@@ -87,7 +92,7 @@ async fn show(
         return demo::page(&portal, &visitor, &return_to).await;
     }
     let form = Form { email: hinted_email(&return_to), return_to, ..Form::default() };
-    page(&portal, &visitor, StatusCode::OK, &form, FieldErrors::default()).await
+    page(&portal, &visitor, &request, StatusCode::OK, &form, FieldErrors::default()).await
 }
 
 /// One sentence for every failure.
@@ -101,7 +106,7 @@ async fn submit(
 ) -> Result<HttpResponse, PageError> {
     let again = |text: &str| {
         let errors = FieldErrors::of("form", text);
-        page(&portal, &visitor, StatusCode::UNPROCESSABLE_ENTITY, &form, errors)
+        page(&portal, &visitor, &request, StatusCode::UNPROCESSABLE_ENTITY, &form, errors)
     };
     let Ok(email) = Email::parse(&form.email) else { return again(WRONG).await };
     let asked = email.clone();
@@ -116,7 +121,7 @@ async fn submit(
     let (stored, rehashed) = match checked {
         Checked::Right { stored, rehashed } => (stored, rehashed),
         Checked::Wrong => return again(WRONG).await,
-        Checked::Wait(seconds) => return too_many(&portal, &visitor, &form, seconds).await,
+        Checked::Wait(seconds) => return too_many(&portal, &visitor, &request, &form, seconds).await,
     };
     let Some(candidate) = candidate else { return again(WRONG).await };
     let owner = candidate.owner.id;
@@ -135,50 +140,62 @@ async fn submit(
             if let Some(before) = visitor.person.as_ref().filter(|person| person.owner != owner) {
                 end_session(&portal, &visitor, before.owner).await?;
             }
-            welcome(&portal, &visitor, owner, &Proof::here(portal.now()), &form.return_to)
+            welcome(&portal, &visitor, owner, &Proof::here(portal.now()), known::PASSWORD, &form.return_to)
         }
         Err(SignInError::Changed) => again(WRONG).await,
         Err(SignInError::Suspended) => again("This account is suspended. Ask an administrator.").await,
         Err(SignInError::Unverified) => {
             let to = Addressee { owner, name: &candidate.owner.name, email: email.as_str() };
-            let (link, letter) = letters::verification(&portal, &to, Some(visitor.session_id()))?;
-            let act = visitor.act_as(&portal, Actor::person(owner, email.as_str()));
-            portal
-                .store
-                .write(move |tx| accounts::send_verification(tx, &act, owner, &link, &letter))
-                .await?;
-            portal.mail_bell.ring();
-            check_mail(&portal, &visitor, &email, "verify")
+            verify_first(&portal, &visitor, &to).await
         }
         Err(SignInError::Store(error)) => Err(error.into()),
     }
 }
 
+/// Sends the link that shows the address to be theirs, and says so: before that nobody is signed in.
+pub async fn verify_first(
+    portal: &Portal,
+    visitor: &Visitor,
+    to: &Addressee<'_>,
+) -> Result<HttpResponse, PageError> {
+    let email =
+        Email::parse(to.email).map_err(|_| PageError::Internal("the account's address is none".into()))?;
+    let (link, letter) = letters::verification(portal, to, Some(visitor.session_id()))?;
+    let (act, owner) = (visitor.act_as(portal, Actor::person(to.owner, to.email)), to.owner);
+    portal.store.write(move |tx| accounts::send_link(tx, &act, owner, &link, &letter)).await?;
+    portal.mail_bell.ring();
+    check_mail(portal, visitor, &email, "verify")
+}
+
 async fn too_many(
     portal: &Portal,
     visitor: &Visitor,
+    request: &HttpRequest,
     form: &Form,
     seconds: u64,
 ) -> Result<HttpResponse, PageError> {
     let errors = FieldErrors::of("form", format!("Too many tries. Try again in {}.", wait(seconds)));
-    let mut answer = page(portal, visitor, StatusCode::TOO_MANY_REQUESTS, form, errors).await?;
+    let mut answer = page(portal, visitor, request, StatusCode::TOO_MANY_REQUESTS, form, errors).await?;
     answer.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());
     Ok(answer)
 }
 
-/// Signs the browser in and leads on.
+/// Signs the browser in and leads on. `way` is remembered for the next time: a provider's name, or [`known::PASSWORD`].
 pub fn welcome(
     portal: &Portal,
     visitor: &Visitor,
     owner: OwnerId,
     proof: &Proof,
+    way: &str,
     return_to: &str,
 ) -> Result<HttpResponse, PageError> {
     session::sign_in(&visitor.session, owner, &visitor.origin, proof, portal.now(), &*portal.random)?;
     let mut answer = see_other(own_path(return_to).unwrap_or("/"));
-    answer
-        .add_cookie(&known::cookie(portal, owner))
-        .map_err(|error| PageError::Internal(format!("a cookie cannot be set: {error}")))?;
+    for cookie in [known::cookie(portal, owner), known::way_cookie(portal, way)] {
+        answer
+            .add_cookie(&cookie)
+            .map_err(|error| PageError::Internal(format!("a cookie cannot be set: {error}")))?;
+    }
     Ok(answer)
 }
 

@@ -3,12 +3,13 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpResponse, http::header::CONTENT_SECURITY_POLICY};
+use actix_web::{HttpRequest, HttpResponse, http::header::CONTENT_SECURITY_POLICY};
 use keyway_core::ids::OwnerId;
 use keyway_store::StoreError;
 use keyway_store::tables::audit::Actor;
 use serde::{Deserialize, Serialize};
 
+use super::connections::offers::{Offer, offers};
 use super::letters::{self, Addressee};
 use super::sign_in::{app_of, welcome};
 use crate::error::{FieldErrors, PageError, wait};
@@ -17,6 +18,7 @@ use crate::flows::accounts::{self, CreateError, NewAccount};
 use crate::flows::inputs::{self, Email};
 use crate::flows::throttle;
 use crate::headers::{content_security_policy, form_action_of};
+use crate::known;
 use crate::session::Proof;
 use crate::settings::{SignUp, VerifyEmail};
 use crate::state::{Portal, see_other};
@@ -56,18 +58,21 @@ struct Page<'a> {
     errors: FieldErrors,
     return_to: &'a str,
     to_app: Option<String>,
+    offers: Vec<Offer>,
 }
 
 async fn page(
     portal: &Portal,
     visitor: &Visitor,
+    request: &HttpRequest,
     status: StatusCode,
     form: &Form,
     errors: FieldErrors,
 ) -> Result<HttpResponse, PageError> {
     let return_to = own_path(&form.return_to).unwrap_or_default();
     let typed = Typed { name: &form.name, email: &form.email };
-    let page = Page { form: typed, errors, return_to, to_app: app_of(portal, return_to).await? };
+    let (to_app, offers) = (app_of(portal, return_to).await?, offers(portal, request).await?);
+    let page = Page { form: typed, errors, return_to, to_app, offers };
     let mut answer = portal.page_with_status(status, visitor, "pages/sign_up.html", page)?;
     allow_redirect(&mut answer, return_to);
     Ok(answer)
@@ -97,6 +102,7 @@ fn require_open(portal: &Portal) -> Result<(), PageError> {
 async fn show(
     portal: web::Data<Portal>,
     visitor: Visitor,
+    request: HttpRequest,
     query: web::Query<Query>,
 ) -> Result<HttpResponse, PageError> {
     require_open(&portal)?;
@@ -104,16 +110,17 @@ async fn show(
         return Ok(see_other(own_path(&query.return_to).unwrap_or("/")));
     }
     let form = Form { return_to: query.into_inner().return_to, ..Form::default() };
-    page(&portal, &visitor, StatusCode::OK, &form, FieldErrors::default()).await
+    page(&portal, &visitor, &request, StatusCode::OK, &form, FieldErrors::default()).await
 }
 
 async fn submit(
     portal: web::Data<Portal>,
     visitor: Visitor,
+    request: HttpRequest,
     CsrfForm(form): CsrfForm<Form>,
 ) -> Result<HttpResponse, PageError> {
     require_open(&portal)?;
-    let again = |errors| page(&portal, &visitor, StatusCode::UNPROCESSABLE_ENTITY, &form, errors);
+    let again = |errors| page(&portal, &visitor, &request, StatusCode::UNPROCESSABLE_ENTITY, &form, errors);
     let mut errors = FieldErrors::default();
     let email = Email::parse(&form.email).map_err(|error| errors.add("email", error.to_string()));
     let name = inputs::name(&form.name).map_err(|error| errors.add("name", error));
@@ -129,7 +136,8 @@ async fn submit(
         .await?;
     if let Err(seconds) = spent {
         let errors = FieldErrors::of("form", format!("Too many tries. Try again in {}.", wait(seconds)));
-        let mut answer = page(&portal, &visitor, StatusCode::TOO_MANY_REQUESTS, &form, errors).await?;
+        let mut answer =
+            page(&portal, &visitor, &request, StatusCode::TOO_MANY_REQUESTS, &form, errors).await?;
         answer.headers_mut().insert(RETRY_AFTER, seconds.max(1).into());
         return Ok(answer);
     }
@@ -147,7 +155,7 @@ async fn submit(
     };
     if portal.settings.verify_email == VerifyEmail::Never {
         return match portal.store.write(move |tx| accounts::sign_up(tx, &act, &new)).await {
-            Ok(()) => welcome(&portal, &visitor, id, &Proof::here(now), &form.return_to),
+            Ok(()) => welcome(&portal, &visitor, id, &Proof::here(now), known::PASSWORD, &form.return_to),
             Err(CreateError::Taken) => {
                 again(FieldErrors::of("email", "There is an account with this address. Sign in instead."))
                     .await
@@ -168,7 +176,7 @@ async fn submit(
         .write(move |tx| accounts::sign_up_to_verify(tx, &act, &new, &link, &verification, &already))
         .await;
     match made {
-        Ok(()) | Err(CreateError::Taken) => {}
+        Ok(_) | Err(CreateError::Taken) => {}
         Err(CreateError::Store(error)) => return Err(error.into()),
     }
     portal.mail_bell.ring();

@@ -12,6 +12,7 @@ use crate::error::PageError;
 use crate::extract::{CsrfForm, Visitor};
 use crate::flows::accounts;
 use crate::flows::links;
+use crate::known;
 use crate::session::Proof;
 use crate::state::Portal;
 
@@ -53,5 +54,5 @@ async fn submit(
         portal.store.write(move |tx| accounts::verify(tx, &act, digest, session, signed_in)).await?;
     // Whoever opened the mail chooses the password, where it may have been chosen by somebody else.
     let next = if verified.elsewhere { "/settings/password" } else { "/" };
-    welcome(&portal, &visitor, verified.owner, &Proof::here(portal.now()), next)
+    welcome(&portal, &visitor, verified.owner, &Proof::here(portal.now()), known::PASSWORD, next)
 }

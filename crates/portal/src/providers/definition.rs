@@ -125,8 +125,9 @@ impl Default for ClaimNames {
     }
 }
 
-/// A provider as configured.
-#[derive(Clone, Debug)]
+/// A provider as configured. Written down without its secret, which is kept sealed apart from it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Definition {
     /// Its name here.
     pub id: ProviderId,
@@ -140,6 +141,7 @@ pub struct Definition {
     /// What it knows the portal by.
     pub client_id: String,
     /// What the portal proves that with; none for a public client.
+    #[serde(skip)]
     pub client_secret: Option<PlainSecret>,
     /// What is asked for; if empty, what signing in needs.
     pub scopes: Vec<String>,
@@ -156,6 +158,7 @@ pub struct Definition {
     /// What it calls what it says about people.
     pub claims: ClaimNames,
     /// Whether it is the demo provider of `keyway dev`.
+    #[serde(skip)]
     pub demo: bool,
 }
 

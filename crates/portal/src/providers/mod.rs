@@ -13,6 +13,7 @@
 //! | `start` `finish` | the way there and back |
 //! | `tokens` | codes and refresh tokens for tokens, and their end |
 //! | `id_token` `profile` `github` | who it is |
+//! | `registry` | which there are |
 //! | `http` | endpoints over the guarded client |
 //!
 //! To add a kind: an arm in `definition` (what it needs), `service` (where it is), `start` (what it is asked for) and
@@ -26,6 +27,7 @@ mod http;
 mod id_token;
 mod identity;
 mod profile;
+mod registry;
 mod service;
 mod start;
 #[cfg(test)]
@@ -40,6 +42,7 @@ pub use definition::{
 };
 pub use error::{ErrorCode, IdTokenFault, ProviderError};
 pub use identity::{Asked, Callback, FlowSecrets, Identity, ProviderEmail, Start, Tokens};
+pub use registry::{MAX_STORED, Registry, definition as stored_definition};
 use service::Service;
 
 use crate::cached::Cached;

@@ -20,6 +20,8 @@ pub enum LinkPurpose {
     Verify,
     /// Sets another password.
     Reset,
+    /// Shows that the person at a browser session reads the account's mail.
+    Confirm,
     /// Makes the first administrator.
     Bootstrap,
 }
@@ -30,6 +32,7 @@ impl LinkPurpose {
         match self {
             Self::Verify => "verify",
             Self::Reset => "reset",
+            Self::Confirm => "confirm",
             Self::Bootstrap => "bootstrap",
         }
     }
@@ -41,6 +44,7 @@ impl std::str::FromStr for LinkPurpose {
         match s {
             "verify" => Ok(Self::Verify),
             "reset" => Ok(Self::Reset),
+            "confirm" => Ok(Self::Confirm),
             "bootstrap" => Ok(Self::Bootstrap),
             _ => Err(UnknownName),
         }

@@ -17,10 +17,12 @@ pub use endings::{Also, end_also};
 pub use password::{change_password, reset_password, send_reset};
 pub use profile::rename;
 pub use sessions::{end_other_sessions, end_session};
+pub(crate) use sign_in::let_in;
 pub use sign_in::{Candidate, SignInError, SignedInNow, find_candidate, sign_in, sign_out};
+pub(crate) use sign_up::supersede;
 pub use sign_up::{CreateError, NewAccount, create, sign_up, sign_up_to_verify};
 pub use suspend::{SuspendError, resume, suspend};
-pub use verify::{VerifiedAccount, send_verification, verify};
+pub use verify::{VerifiedAccount, confirm_by_mail, send_link, verify};
 
 /// The name under which the settings table remembers that there has been an administrator.
 pub(crate) const HAD_ADMINISTRATOR: &str = "had_administrator";

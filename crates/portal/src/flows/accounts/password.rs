@@ -11,8 +11,10 @@ use keyway_store::{StoreError, Tx};
 
 use super::endings::{Also, end_also};
 use super::sessions::end_sessions;
+use super::verify::send_link;
+use crate::flows::connections::end_connections;
 use crate::flows::links::{LinkError, NewLink, redeem};
-use crate::flows::{Act, Deed, mail};
+use crate::flows::{Act, Deed};
 use crate::render::Mail;
 
 /// Sets a password. All other browser sessions end, and what else is asked.
@@ -45,9 +47,7 @@ pub fn send_reset(
     link: &NewLink,
     letter: &Mail,
 ) -> Result<(), StoreError> {
-    mail_links::withdraw(tx.conn(), LinkPurpose::Reset, Some(owner), act.now)?;
-    mail_links::insert(tx.conn(), &link.row)?;
-    mail::queue(tx, act.now, &*act.random, &link.row.email, letter)?;
+    send_link(tx, act, owner, link, letter)?;
     act.audit(tx, Deed::new(Some(owner), "account.password_reset_asked", "account", owner))
 }
 
@@ -73,6 +73,9 @@ pub fn reset_password(
     accounts::update_password(tx.conn(), owner, password, act.now)?;
     mail_links::withdraw(tx.conn(), LinkPurpose::Reset, Some(owner), act.now)?;
     end_sessions(tx, &act, owner, None)?;
+    if first_proof {
+        end_connections(tx, &act, owner)?;
+    }
     end_also(tx, &act, owner, if first_proof { Also::ALL } else { also }, EndReason::Revoked)?;
     act.audit(tx, Deed::new(Some(owner), "account.password_reset", "account", owner))?;
     Ok(owner)

@@ -75,27 +75,39 @@ pub fn sign_in(
     who: &SignedInNow,
 ) -> Result<(), SignInError> {
     let now = act.now;
-    let owner = owners::find(tx.conn(), who.owner)?.ok_or(SignInError::Changed)?;
     let account = accounts::find(tx.conn(), who.owner)?.ok_or(SignInError::Changed)?;
     if account.password.as_ref() != Some(&who.verified_against) {
         return Err(SignInError::Changed);
     }
-    if owner.suspended_at.is_some() {
-        return Err(SignInError::Suspended);
-    }
-    if policy == VerifyEmail::BeforeSignIn && account.email_verified_at.is_none() {
-        return Err(SignInError::Unverified);
-    }
+    let account = let_in(tx, act, policy, who.owner)?;
     if let Some(rehashed) = &who.rehashed {
         accounts::rehash_password(tx.conn(), who.owner, &who.verified_against, rehashed)?;
     }
     throttle::succeeded(tx.conn(), limit, &who.guesser, now)?;
-    accounts::signed_in(tx.conn(), who.owner, now)?;
     if let Some(notice) = &who.notice {
         mail::queue(tx, now, &*act.random, &account.email, notice)?;
     }
     act.audit(tx, Deed::new(Some(who.owner), "session.started", "account", who.owner))?;
     Ok(())
+}
+
+/// Lets somebody in who has shown who they are, by whatever means, if their account may be signed in to at all.
+pub(crate) fn let_in(
+    tx: &mut Tx<'_>,
+    act: &Act,
+    policy: VerifyEmail,
+    owner: OwnerId,
+) -> Result<Account, SignInError> {
+    let suspended = owners::find(tx.conn(), owner)?.ok_or(SignInError::Changed)?.suspended_at.is_some();
+    let account = accounts::find(tx.conn(), owner)?.ok_or(SignInError::Changed)?;
+    if suspended {
+        return Err(SignInError::Suspended);
+    }
+    if policy == VerifyEmail::BeforeSignIn && account.email_verified_at.is_none() {
+        return Err(SignInError::Unverified);
+    }
+    accounts::signed_in(tx.conn(), owner, act.now)?;
+    Ok(account)
 }
 
 /// Notes that a session ended by its person's wish. Apps without `offline_access` that it let in end with it.

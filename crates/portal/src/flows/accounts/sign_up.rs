@@ -13,6 +13,7 @@ use serde_json::json;
 use super::HAD_ADMINISTRATOR;
 use super::endings::{Also, end_also};
 use super::sessions::end_sessions;
+use crate::flows::connections::end_connections;
 use crate::flows::inputs::Email;
 use crate::flows::links::NewLink;
 use crate::flows::{Act, Deed, mail};
@@ -104,7 +105,7 @@ pub fn sign_up(tx: &mut Tx<'_>, act: &Act, new: &NewAccount) -> Result<(), Creat
 
 /// Makes an account whose address must be shown to be theirs, by the link in `verification`. An address that has an
 /// account gets `already` instead, and whoever typed it is told the same. An account that never showed its address
-/// to be its own does not keep others from it.
+/// to be its own does not keep others from it. Whether one was made.
 ///
 /// # Errors
 /// [`CreateError::Taken`] when another took the address at this very moment.
@@ -115,22 +116,22 @@ pub fn sign_up_to_verify(
     link: &NewLink,
     verification: &Mail,
     already: &Mail,
-) -> Result<(), CreateError> {
+) -> Result<bool, CreateError> {
     if let Some(account) = accounts::find_by_email(tx.conn(), new.email.as_str())? {
         if account.email_verified_at.is_some() {
             mail::queue(tx, act.now, &*act.random, new.email.as_str(), already)?;
-            return Ok(());
+            return Ok(false);
         }
         supersede(tx, act, account.owner_id)?;
     }
     create(tx, act, new)?;
     mail_links::insert(tx.conn(), &link.row)?;
     mail::queue(tx, act.now, &*act.random, new.email.as_str(), verification)?;
-    Ok(())
+    Ok(true)
 }
 
 /// Takes away an account that never showed its address to be its own, with all that was made in it.
-fn supersede(tx: &mut Tx<'_>, act: &Act, owner: OwnerId) -> Result<(), StoreError> {
+pub(crate) fn supersede(tx: &mut Tx<'_>, act: &Act, owner: OwnerId) -> Result<(), StoreError> {
     // Verified at this very moment: it stays.
     if !accounts::delete_unverified(tx.conn(), owner)? {
         return Err(StoreError::Conflict);
@@ -138,6 +139,7 @@ fn supersede(tx: &mut Tx<'_>, act: &Act, owner: OwnerId) -> Result<(), StoreErro
     mail_links::withdraw(tx.conn(), LinkPurpose::Verify, Some(owner), act.now)?;
     mail_links::withdraw(tx.conn(), LinkPurpose::Reset, Some(owner), act.now)?;
     end_sessions(tx, act, owner, None)?;
+    end_connections(tx, act, owner)?;
     end_also(tx, act, owner, Also::ALL, EndReason::OwnerEnded)?;
     owners::delete(tx.conn(), owner, act.now)?;
     tx.publish(NewChange::ended(EntityKind::Owner, owner, act.now));

@@ -11,7 +11,8 @@ use keyway_store::{StoreError, Tx};
 
 use super::endings::{Also, end_also};
 use super::sessions::end_sessions;
-use crate::flows::links::{LinkError, NewLink, redeem};
+use crate::flows::connections::end_connections;
+use crate::flows::links::{self, LinkError, NewLink, redeem};
 use crate::flows::{Act, Deed, mail};
 use crate::render::Mail;
 
@@ -47,6 +48,7 @@ pub fn verify(
     let elsewhere = link.session_id != Some(session) && signed_in != Some(owner);
     if elsewhere {
         accounts::clear_password(tx.conn(), owner, now)?;
+        end_connections(tx, &act, owner)?;
         end_sessions(tx, &act, owner, None)?;
         end_also(tx, &act, owner, Also::ALL, EndReason::Revoked)?;
         tx.publish(NewChange::ended(EntityKind::Owner, owner, now));
@@ -55,18 +57,37 @@ pub fn verify(
     Ok(VerifiedAccount { owner, elsewhere })
 }
 
-/// Sends the link again; earlier ones stop working.
+/// Sends a link to the account's address; earlier ones for the same stop working.
 ///
 /// # Errors
 /// When the database fails.
-pub fn send_verification(
+pub fn send_link(
     tx: &mut Tx<'_>,
     act: &Act,
     owner: OwnerId,
     link: &NewLink,
     letter: &Mail,
 ) -> Result<(), StoreError> {
-    mail_links::withdraw(tx.conn(), LinkPurpose::Verify, Some(owner), act.now)?;
+    mail_links::withdraw(tx.conn(), link.row.purpose, Some(owner), act.now)?;
     mail_links::insert(tx.conn(), &link.row)?;
     mail::queue(tx, act.now, &*act.random, &link.row.email, letter)
+}
+
+/// Confirms by the link sent to the account's address, in the session that asked for it alone.
+///
+/// # Errors
+/// [`LinkError::Gone`] when the link does not work, or not here; it is not spent then.
+pub fn confirm_by_mail(
+    tx: &mut Tx<'_>,
+    act: &Act,
+    owner: OwnerId,
+    session: SessionId,
+    digest: Option<SecretDigest>,
+) -> Result<(), LinkError> {
+    let link = links::look_at(tx.conn(), LinkPurpose::Confirm, digest, act.now)?;
+    if link.owner_id != Some(owner) || link.session_id != Some(session) {
+        return Err(LinkError::Gone);
+    }
+    redeem(tx, LinkPurpose::Confirm, digest, act.now)?;
+    Ok(act.audit(tx, Deed::new(Some(owner), "session.confirmed", "account", owner))?)
 }

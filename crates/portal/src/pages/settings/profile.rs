@@ -105,7 +105,7 @@ async fn send_again(
         .write(move |tx| -> Result<bool, StoreError> {
             let may = off || throttle::spend_mail(tx.conn(), &email, act.now)?;
             if may {
-                accounts::send_verification(tx, &act, owner, &link, &letter)?;
+                accounts::send_link(tx, &act, owner, &link, &letter)?;
             }
             Ok(may)
         })
