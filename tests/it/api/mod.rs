@@ -2,5 +2,6 @@
 
 mod bad_input;
 mod limits;
+mod outside;
 mod refusals;
 mod revocation;
