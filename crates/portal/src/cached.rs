@@ -106,3 +106,89 @@ impl<T, E: Clone> Cached<T, E> {
 fn within(now: Monotonic, since: Monotonic, span: Duration) -> bool {
     now.nanos_since(since) < span.as_micros().unsigned_abs().saturating_mul(1_000)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use keyway_core::Timestamp;
+    use keyway_core::clock::ManualClock;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    struct Far {
+        clock: ManualClock,
+        fetches: AtomicUsize,
+        cached: Cached<usize, &'static str>,
+    }
+
+    impl Far {
+        fn new() -> Self {
+            let clock = ManualClock::at(Timestamp::from_seconds(1_700_000_000));
+            Self { clock, fetches: AtomicUsize::new(0), cached: Cached::default() }
+        }
+        async fn fetch(&self, answers: bool) -> Result<usize, &'static str> {
+            let n = self.fetches.fetch_add(1, Ordering::SeqCst);
+            if answers { Ok(n) } else { Err("down") }
+        }
+        async fn get(&self, answers: bool) -> Result<Arc<usize>, &'static str> {
+            self.cached.get(&self.clock, self.fetch(answers)).await
+        }
+        async fn newer(&self, seen: &Arc<usize>, answers: bool) -> Result<Option<usize>, &'static str> {
+            Ok(self.cached.newer(seen, &self.clock, self.fetch(answers)).await?.map(|n| *n))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_document_is_good_for_an_hour_and_a_failure_for_five_seconds() {
+        let far = Far::new();
+        assert_eq!(far.get(false).await, Err("down"));
+        assert_eq!(far.get(true).await, Err("down"), "shared");
+        far.clock.advance(Duration::seconds(5));
+        assert_eq!(far.get(true).await, Ok(Arc::new(1)));
+        far.clock.advance(Duration::minutes(59));
+        assert_eq!(far.get(false).await, Ok(Arc::new(1)));
+        far.clock.advance(Duration::minutes(1));
+        assert_eq!(far.get(true).await, Ok(Arc::new(2)));
+    }
+
+    #[tokio::test]
+    async fn a_newer_one_is_asked_for_every_thirty_seconds_at_most() {
+        let far = Far::new();
+        let first = far.get(true).await.unwrap();
+        assert_eq!(far.newer(&first, true).await, Ok(Some(1)));
+        assert_eq!(far.newer(&first, true).await, Ok(Some(1)), "somebody else has fetched it");
+        let second = far.get(true).await.unwrap();
+        assert_eq!(far.newer(&second, true).await, Ok(None));
+        far.clock.advance(Duration::seconds(30));
+        assert_eq!(far.newer(&second, false).await, Err("down"));
+        assert_eq!(far.newer(&second, true).await, Ok(None));
+        assert_eq!(far.get(true).await, Ok(second.clone()), "what is held is still good");
+        far.clock.advance(Duration::seconds(30));
+        assert_eq!(far.newer(&second, true).await, Ok(Some(3)));
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_fetch_who_does_not_need_it_and_others_share_it() {
+        let (far, gate) = (Arc::new(Far::new()), Arc::new(Notify::new()));
+        let held = far.get(true).await.unwrap();
+        let wait = |_| {
+            let (far, gate, held) = (Arc::clone(&far), Arc::clone(&gate), Arc::clone(&held));
+            tokio::spawn(async move {
+                let slow = async {
+                    gate.notified().await;
+                    far.fetch(true).await
+                };
+                far.cached.newer(&held, &far.clock, slow).await.map(|n| n.map(|n| *n))
+            })
+        };
+        let waiting: Vec<_> = (0..10).map(wait).collect();
+        tokio::task::yield_now().await;
+        assert_eq!(far.get(true).await, Ok(held));
+        gate.notify_one();
+        for newer in waiting {
+            assert_eq!(newer.await.unwrap(), Ok(Some(1)));
+        }
+    }
+}

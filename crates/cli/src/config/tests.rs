@@ -139,6 +139,44 @@ fn flags_win_over_the_environment_and_the_environment_over_the_file() {
 }
 
 #[test]
+fn a_trusted_issuer_is_judged_with_all_that_it_grants() {
+    let one =
+        r#"{issuer="https://login.example",audience="http://localhost:8081",algorithms=["ES256"],scopes=[]}"#;
+    let issuers = |text: &str| load(&[("KEYWAY_TRUSTED_ISSUERS", text)], Mode::Dev);
+    let with = |more: &str| issuers(&format!("[{}]", one.replace("scopes=[]", more)));
+    let good = with(r#"scopes=[{when="*",grant=["notes:read"]}]"#).unwrap().trusted_issuers.remove(0);
+    assert_eq!((good.api.as_str(), good.typ.as_str()), ("http://localhost:8081", "at+jwt"));
+    assert!(good.introspection.is_none() && good.jwks_uri.is_none());
+    let asked = r#"scopes=[],introspection_endpoint="https://login.example/i",client_id="keyway""#;
+    let with_secret = with(&format!(r#"{asked},client_secret="hunter2-hunter2""#)).unwrap();
+    assert!(with_secret.trusted_issuers[0].introspection.is_some());
+    assert!(!format!("{with_secret:?}").contains("hunter2"));
+    for (more, problem) in [
+        (asked, "go together"),
+        (r#"scopes=[{when="*",grant=["keys:read"]}]"#, "not a scope of that API"),
+        (
+            r#"api="http://localhost:8080/api/v1",scopes=[{when="*",grant=["keys:read"]}]"#,
+            "not one of [[apis]]",
+        ),
+        (r#"scopes=[{when="a b",grant=[]}]"#, "neither a scope nor *"),
+        (r#"scopes=[],jwks_uri="http://login.example/keys""#, "jwks_uri"),
+        (r#"scopes=[],typ="at jwt""#, "typ"),
+        (r#"scopes=[],secret="x""#, "there is no such setting"),
+    ] {
+        let told = with(more).err().unwrap_or_default();
+        assert!(told.contains(problem), "{more}: {told}");
+    }
+    let twice = issuers(&format!("[{one},{one}]")).unwrap_err();
+    assert!(twice.contains("is there twice"), "{twice}");
+    for (from, to, problem) in
+        [("http://localhost:8081", "client-1", "absolute URI"), ("ES256", "HS256", "HS256")]
+    {
+        let told = issuers(&format!("[{}]", one.replace(from, to))).unwrap_err();
+        assert!(told.contains(problem), "{told}");
+    }
+}
+
+#[test]
 fn dev_refuses_addresses_that_others_can_reach() {
     assert!(refusal(&[("KEYWAY_PORTAL_ADDR", "0.0.0.0:8080")]).contains("this machine only"));
     assert!(refusal(&[("KEYWAY_API_ADDR", "192.0.2.1:8081")]).contains("this machine only"));
