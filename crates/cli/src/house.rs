@@ -19,6 +19,7 @@ use keyway_portal::flows::tokens::Issuance;
 use keyway_portal::flows::{Act, clients};
 use keyway_portal::mail::MailBell;
 use keyway_portal::metrics::Metrics;
+use keyway_portal::oauth::known_clients::KnownClients;
 use keyway_portal::oauth::limits::EndpointLimits;
 use keyway_portal::outgoing::Outgoing;
 use keyway_portal::outside::Outside;
@@ -228,6 +229,7 @@ impl House {
             secrets: CookieSecrets::derive(&self.master_key),
             master_key: Arc::new(self.master_key.clone()),
             guard: self.management_guard()?,
+            known_clients: KnownClients::default(),
             outgoing: self.outgoing.clone(),
             outside: Arc::clone(&self.outside),
             providers: self.providers()?,

@@ -118,7 +118,9 @@ impl Inner {
     ) -> Result<(Presented<'p>, Arc<Entry>, CheckedBy), Refusal> {
         let presented = extract(parts, &self.settings.shapes)?;
         let current = self.follower.keep_up(parts.arrived.mono).await;
-        let (entry, checked_by) = self.find(presented, parts, current).await?;
+        let digest = SecretDigest::of(presented.text.as_bytes());
+        let (entry, checked_by) =
+            self.find(digest, presented, parts.address, parts.arrived.mono, current).await?;
         let again = entry.facts.signing_key.is_some()
             && checked_by == CheckedBy::Cache
             && self.settings.jwt_signature == JwtSignature::EveryCall;
@@ -130,14 +132,15 @@ impl Inner {
         Ok((presented, entry, CheckedBy::Signature))
     }
 
-    async fn find(
+    /// The entry of a credential: from the cache, or from one look-up. Those of an `address` are limited.
+    pub(crate) async fn find(
         &self,
+        digest: SecretDigest,
         presented: Presented<'_>,
-        parts: &RequestParts<'_>,
+        address: Option<IpAddr>,
+        now: Monotonic,
         current: bool,
     ) -> Result<(Arc<Entry>, CheckedBy), Refusal> {
-        let digest = SecretDigest::of(presented.text.as_bytes());
-        let now = parts.arrived.mono;
         let usable = |entry: &Entry| self.is_usable(entry, now, current);
         if let Some(entry) = self.cache.hit(&digest, usable) {
             return Ok((entry, CheckedBy::Cache));
@@ -145,14 +148,14 @@ impl Inner {
         if let Some(nothing) = self.cache.nothing(&digest, now) {
             return Err(refuse(nothing));
         }
-        self.may_look_up(parts)?;
+        self.may_look_up(address, now)?;
         for _ in 0..TRIES {
             match self.cache.entry_or_turn(&digest, &*self.clock, usable).await {
                 None => {}
                 Some(Answer::Known(entry)) => return Ok((entry, CheckedBy::Cache)),
                 Some(Answer::Nothing(nothing)) => return Err(refuse(nothing)),
                 Some(Answer::LookUp(turn)) => {
-                    let entry = Arc::new(self.look_up(digest, presented, parts, current).await?);
+                    let entry = Arc::new(self.look_up(digest, presented, (address, now), current).await?);
                     turn.fill(Arc::clone(&entry));
                     // Something that concerns it may have changed while it was looked up.
                     if entry.is_good(&self.freshness) {
@@ -177,7 +180,7 @@ impl Inner {
         &self,
         digest: SecretDigest,
         presented: Presented<'_>,
-        parts: &RequestParts<'_>,
+        (address, now): (Option<IpAddr>, Monotonic),
         current: bool,
     ) -> Result<Entry, Refusal> {
         // Both before the question: the answer is at least as new.
@@ -202,7 +205,7 @@ impl Inner {
             Ok(facts) => facts,
             Err(NotLearnt::Refused(refusal)) => return Err(refusal),
             Err(NotLearnt::Unknown) => {
-                self.spend_look_up(parts);
+                self.spend_look_up(address, now);
                 self.cache.remember(digest, Nothing::Unknown, self.clock.monotonic());
                 return Err(refuse(Nothing::Unknown));
             }
@@ -280,22 +283,22 @@ impl Inner {
     }
 
     /// Only look-ups are held up by an address's guesses: what is in the cache never is.
-    fn may_look_up(&self, parts: &RequestParts<'_>) -> Result<(), Refusal> {
-        let Some(limiter) = parts.address.and_then(|address| self.guesses.get(&counted(address))) else {
+    fn may_look_up(&self, address: Option<IpAddr>, now: Monotonic) -> Result<(), Refusal> {
+        let Some(limiter) = address.and_then(|address| self.guesses.get(&counted(address))) else {
             return Ok(());
         };
-        limiter.peek(parts.arrived.mono).map(drop).map_err(|left| Refusal::LimitExceeded {
+        limiter.peek(now).map(drop).map_err(|left| Refusal::LimitExceeded {
             limit: SpentLimit::Address,
             rate: limiter.rate(),
             retry_after: left.next_in.max(1),
         })
     }
 
-    fn spend_look_up(&self, parts: &RequestParts<'_>) {
-        let Some(address) = parts.address.map(counted) else { return };
+    fn spend_look_up(&self, address: Option<IpAddr>, now: Monotonic) {
+        let Some(address) = address.map(counted) else { return };
         if let Some(limiter) = self.guess_limiter(address) {
             // Already spent: then the next look-up is refused, which is all that this is for.
-            let _ = limiter.spend(parts.arrived.mono);
+            let _ = limiter.spend(now);
         }
     }
 }

@@ -10,6 +10,7 @@
 //! | [`extract`] | exactly one credential, classified by its shape |
 //! | `freshness`, `follow` | what has changed, and following the feed |
 //! | `entry`, `cache`, `look_up` | what is known of a credential; single flight; asking the source |
+//! | `learnt` | for the program around it: what it read itself, as long as the feed says nothing else |
 //! | `trusted` | whose JWTs the source is asked about |
 //! | `sync` | the locks and atomics below these, swapped where a test tries their interleavings |
 //! | `proof` | proof of possession, and the proofs that were spent |
@@ -43,6 +44,7 @@ mod follow;
 pub mod forward_auth;
 mod freshness;
 mod guard;
+mod learnt;
 pub mod limit;
 mod look_up;
 pub mod problem;
@@ -62,6 +64,7 @@ mod usage;
 pub use check::Verdict;
 pub use extract::RequestParts;
 pub use guard::{Arrival, Guard, Running};
+pub use learnt::{CaughtUp, Learnt};
 pub use recorder::Call;
 pub use settings::{JwtSignature, Settings};
 pub use sizes::Size;

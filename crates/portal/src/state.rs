@@ -23,6 +23,7 @@ use crate::flows::Act;
 use crate::flows::tokens::Issuance;
 use crate::mail::MailBell;
 use crate::metrics::Metrics;
+use crate::oauth::known_clients::KnownClients;
 use crate::oauth::limits::EndpointLimits;
 use crate::outgoing::Outgoing;
 use crate::outside::Outside;
@@ -58,6 +59,8 @@ pub struct Portal {
     pub limits: EndpointLimits,
     /// Protects the management API.
     pub guard: Guard,
+    /// The clients that asked for tokens, or about them, lately.
+    pub known_clients: KnownClients,
     /// Wakes who sends mails.
     pub mail_bell: MailBell,
     /// Speaks to other hosts.

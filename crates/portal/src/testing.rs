@@ -26,6 +26,7 @@ use crate::flows::jwt::KeyRing;
 use crate::flows::tokens::Issuance;
 use crate::mail::MailBell;
 use crate::metrics::Metrics;
+use crate::oauth::known_clients::KnownClients;
 use crate::oauth::limits::EndpointLimits;
 use crate::outgoing::Outgoing;
 use crate::outside::Outside;
@@ -111,6 +112,7 @@ impl TestPortal {
             secrets: CookieSecrets::derive(&master_key),
             master_key: Arc::new(master_key),
             guard,
+            known_clients: KnownClients::default(),
             outgoing,
             outside,
             providers: Registry::default(),

@@ -174,9 +174,11 @@ pub fn edit(
     if !clients::update(tx.conn(), &after)? {
         return Err(ClientError::NotFound);
     }
-    if !after.scopes.contains_all(&before.scopes) {
-        tx.publish(NewChange::ended(EntityKind::Client, id, act.now));
-    }
+    tx.publish(if after.scopes.contains_all(&before.scopes) {
+        NewChange::changed(EntityKind::Client, id, act.now)
+    } else {
+        NewChange::ended(EntityKind::Client, id, act.now)
+    });
     act.audit(
         tx,
         Deed::new(Some(owner), "app.changed", "client", id).before(state(&before)).after(state(&after)),

@@ -4,23 +4,20 @@ use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use keyway_core::Timestamp;
 use keyway_core::ids::{ClientId, ClientSecretId};
 use keyway_core::oauth::{
     ASSERTION_TYPE, Assertion, AuthMethod, Client, ErrorCode, OauthError, claimed_client, verify_assertion,
 };
-use keyway_core::secret::PlainSecret;
-use keyway_core::{Duration, Timestamp};
+use keyway_core::secret::{PlainSecret, SecretDigest};
 use keyway_store::StoreError;
-use keyway_store::tables::client_secrets::{self, ClientSecret};
-use keyway_store::tables::clients;
 use keyway_store::tables::spent_proofs::{self, Proof, ProofKind};
+use keyway_store::tables::{client_secrets, clients};
 
 use super::error::EndpointError;
+use super::known_clients::{Found, KnownClient};
 use crate::flows::params::Params;
 use crate::state::Portal;
-
-/// How exactly the last use of a client or secret is remembered.
-const TOUCH_AFTER: Duration = Duration::minutes(1);
 
 /// What a request presents.
 struct Presented {
@@ -55,37 +52,70 @@ pub async fn authenticate(
     request: &HttpRequest,
     params: &Params,
 ) -> Result<Client, EndpointError> {
+    Ok(Client::clone(&identify(portal, request, params).await?.known.client))
+}
+
+/// The same, with what is remembered of it.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn identify(
+    portal: &Portal,
+    request: &HttpRequest,
+    params: &Params,
+) -> Result<Found, EndpointError> {
     let presented = presented(request, params)?;
     let id: ClientId = presented.client.parse().map_err(|_| refused())?;
-    let now = portal.clock.now();
-    let (client, secrets) = portal
-        .store
-        .read(move |conn| {
-            let client = clients::find(conn, id)?;
-            let secrets = client_secrets::list(conn, id, now)?;
-            Ok::<_, StoreError>((client, secrets))
-        })
-        .await?;
     let digest = match &presented.evidence {
         Evidence::Secret(secret, _) => Some(secret.digest()),
         Evidence::None | Evidence::Assertion(_) => None,
     };
-    let used = secrets.iter().find(|secret| digest.is_some_and(|digest| digest == secret.digest));
-    let method = presented.evidence.method();
-    let client =
-        client.filter(|c| c.suspended_at.is_none() && c.auth_method == method).ok_or_else(refused)?;
-    match &presented.evidence {
-        Evidence::None => {}
-        Evidence::Secret(..) => {
-            used.ok_or_else(refused)?;
+    let (method, now) = (presented.evidence.method(), portal.clock.now());
+    let known = &portal.known_clients;
+    let remembered = known.remembered(portal, id).await;
+    let (found, secret) = match remembered.and_then(|found| proven(found, method, digest, now)) {
+        Some(proven) => proven,
+        // Something may have been added since: whether to refuse is for the database to say.
+        None => {
+            let read = known.read(portal, id).await?;
+            read.and_then(|found| proven(found, method, digest, now)).ok_or_else(refused)?
         }
-        Evidence::Assertion(assertion) => {
-            let proven = verified(portal, request, &client, assertion, now)?;
-            spend(portal, &client, proven).await?;
-        }
+    };
+    if let Evidence::Assertion(assertion) = &presented.evidence {
+        let client = &found.known.client;
+        let assertion = match verified(portal, request, client, assertion, now) {
+            Ok(assertion) => assertion,
+            Err(error) if !found.remembered => return Err(error.into()),
+            // Its keys may be others by now.
+            Err(_) => {
+                let found = known.read(portal, id).await?.ok_or_else(refused)?;
+                let found = proven(found, method, None, now).ok_or_else(refused)?.0;
+                verified(portal, request, &found.known.client, assertion, now)?
+            }
+        };
+        spend(portal, client, assertion).await?;
     }
-    touch(portal, &client, used, now).await;
-    Ok(client)
+    touch(portal, &found.known, secret, now).await;
+    Ok(found)
+}
+
+/// The client, if it is not suspended, asks by the method that it was registered with, and shows a secret that holds
+/// where that is the method; and which secret.
+fn proven(
+    found: Found,
+    method: AuthMethod,
+    digest: Option<SecretDigest>,
+    now: Timestamp,
+) -> Option<(Found, Option<ClientSecretId>)> {
+    let client = &found.known.client;
+    if client.suspended_at.is_some() || client.auth_method != method {
+        return None;
+    }
+    let secret = match digest {
+        Some(digest) => Some(found.known.secret(&digest, now)?.id),
+        None => None,
+    };
+    Some((found, secret))
 }
 
 /// One answer for every way of not being the client: which of them it was is nobody's business.
@@ -128,21 +158,18 @@ async fn spend(portal: &Portal, client: &Client, assertion: Assertion) -> Result
 }
 
 /// When a client and its secret were last used is worth knowing, but no reason to refuse.
-async fn touch(portal: &Portal, client: &Client, secret: Option<&ClientSecret>, now: Timestamp) {
-    let long_ago = |at: Option<Timestamp>| at.is_none_or(|at| now.since(at) > TOUCH_AFTER);
-    let secret: Option<ClientSecretId> = secret.filter(|s| long_ago(s.last_used_at)).map(|s| s.id);
-    let id = client.id;
-    let is_due = long_ago(client.last_used_at);
-    if secret.is_none() && !is_due {
+async fn touch(portal: &Portal, known: &KnownClient, secret: Option<ClientSecretId>, now: Timestamp) {
+    let (id, due) = (known.client.id, known.touch(secret, now));
+    if !due.client && due.secret.is_none() {
         return;
     }
     let touched: Result<(), StoreError> = portal
         .store
         .write(move |tx| {
-            if is_due {
+            if due.client {
                 clients::touch(tx.conn(), id, now)?;
             }
-            secret.map_or(Ok(()), |secret| client_secrets::touch(tx.conn(), secret, now))
+            due.secret.map_or(Ok(()), |secret| client_secrets::touch(tx.conn(), secret, now))
         })
         .await;
     if let Err(error) = touched {

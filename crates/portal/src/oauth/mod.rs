@@ -9,6 +9,7 @@ pub mod dpop;
 pub mod error;
 mod introspect;
 mod jwks;
+pub mod known_clients;
 pub mod limits;
 mod metadata;
 mod par;

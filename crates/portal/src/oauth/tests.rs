@@ -2,6 +2,7 @@
 
 mod assertions;
 mod registration;
+mod remembered;
 mod userinfo;
 
 use actix_web::http::Method;

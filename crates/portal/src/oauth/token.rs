@@ -13,9 +13,10 @@ use keyway_core::secret::PlainSecret;
 use keyway_store::tables::audit::Actor;
 
 use super::answer::answer;
-use super::client_auth::authenticate;
+use super::client_auth::identify;
 use super::dpop::proven_key;
 use super::error::EndpointError;
+use super::known_clients::Found;
 use super::theft_mail::theft_mail;
 use crate::extract::ClientAddress;
 use crate::flows::params::Params;
@@ -40,15 +41,16 @@ pub async fn token(
         let proven = proven_key(&portal, &request, None).await?;
         return Ok(done(&by_exchange(&portal, &params, address, None, proven).await?));
     }
-    let (client, proven) = client_for(&portal, &request, &params, grant).await?;
+    let (found, proven) = client_for(&portal, &request, &params, grant).await?;
+    let client = || Client::clone(&found.known.client);
     let given = match grant {
-        GrantType::TokenExchange => by_exchange(&portal, &params, address, Some(client), proven).await?,
-        GrantType::AuthorizationCode => by_code(&portal, &params, address, client, proven).await?,
-        GrantType::RefreshToken => by_refresh_token(&portal, &params, address, client, proven).await?,
         GrantType::ClientCredentials => {
-            by_client_credentials(&portal, &params, address, client, proven).await?
+            by_client_credentials(&portal, &params, address, &found, proven).await?
         }
-        GrantType::DeviceCode => by_device_code(&portal, &params, address, client, proven).await?,
+        GrantType::TokenExchange => by_exchange(&portal, &params, address, Some(client()), proven).await?,
+        GrantType::AuthorizationCode => by_code(&portal, &params, address, client(), proven).await?,
+        GrantType::RefreshToken => by_refresh_token(&portal, &params, address, client(), proven).await?,
+        GrantType::DeviceCode => by_device_code(&portal, &params, address, client(), proven).await?,
     };
     Ok(done(&given))
 }
@@ -69,11 +71,12 @@ async fn client_for(
     request: &HttpRequest,
     params: &Params,
     grant: GrantType,
-) -> Result<(Client, Option<Thumbprint>), EndpointError> {
-    let client = authenticate(portal, request, params).await?;
+) -> Result<(Found, Option<Thumbprint>), EndpointError> {
+    let found = identify(portal, request, params).await?;
+    let client = &found.known.client;
     if client.may_use(grant) {
-        let proven = proven_key(portal, request, Some(&client)).await?;
-        return Ok((client, proven));
+        let proven = proven_key(portal, request, Some(client)).await?;
+        return Ok((found, proven));
     }
     let text = format!("this client may not use the grant {}", grant.as_str());
     Err(EndpointError::oauth(ErrorCode::UnauthorizedClient, text))
@@ -141,16 +144,18 @@ async fn by_client_credentials(
     portal: &Portal,
     params: &Params,
     address: IpAddr,
-    client: Client,
+    found: &Found,
     proven: Option<Thumbprint>,
 ) -> Result<Answer, EndpointError> {
+    let client = Arc::clone(&found.known.client);
     if client.kind != ClientKind::Confidential {
         let text = "only a client that keeps a secret can act for itself";
         return Err(EndpointError::oauth(ErrorCode::UnauthorizedClient, text));
     }
     let act = portal.act(Actor::client(client.id, &client.name), address);
     let resource = params.resource()?.map(str::to_owned);
-    let asked = client_credentials::Asked { client, scope: scope(params)?, resource, proven };
+    let (scope, ground) = (scope(params)?, found.ground(portal).await?);
+    let asked = client_credentials::Asked { client, ground, scope, resource, proven };
     Ok(client_credentials::run(&portal.store, &portal.issuance, &act, asked).await?)
 }
 

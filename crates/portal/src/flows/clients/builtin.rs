@@ -1,6 +1,7 @@
 //! What is part of every portal: the owner of clients made by command, and the command-line client.
 
 use keyway_core::audience::Catalogue;
+use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::ids::{ClientId, EntityId, OwnerId};
 use keyway_core::jwt::Algorithm;
 use keyway_core::oauth::{AuthMethod, Client, ClientKind, ClientOrigin, GrantType, TokenFormat};
@@ -45,6 +46,7 @@ pub fn ensure_builtin(tx: &mut Tx<'_>, act: &Act, catalogue: &Catalogue) -> Resu
     match clients::find(tx.conn(), ClientId::CLI)? {
         None => clients::insert(tx.conn(), &command_line_client(act, scopes), None),
         Some(client) if client.scopes != scopes || client.grant_types != GRANTS => {
+            tx.publish(NewChange::changed(EntityKind::Client, ClientId::CLI, act.now));
             clients::update(tx.conn(), &Client { scopes, grant_types: GRANTS.to_vec(), ..client }).map(|_| ())
         }
         Some(_) => Ok(()),

@@ -1,6 +1,7 @@
 //! Client secrets: several at once, so that one can follow another without a gap.
 
 use keyway_core::Duration;
+use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::credential::{self, Brand, Kind};
 use keyway_core::ids::{ClientId, ClientSecretId, OwnerId};
 use keyway_core::oauth::Client;
@@ -47,6 +48,7 @@ pub fn add_secret(
         let deed = Deed::new(Some(owner), "app.secrets_ending", "client", id);
         act.audit(tx, deed.after(json!({ "kept": secret, "others_end_at": end.to_rfc3339() })))?;
     }
+    tx.publish(NewChange::changed(EntityKind::Client, id, act.now));
     Ok(plain)
 }
 
@@ -65,6 +67,7 @@ pub fn revoke_secret(
     if !client_secrets::revoke(tx.conn(), id, secret, act.now)? {
         return Err(ClientError::NotFound);
     }
+    tx.publish(NewChange::changed(EntityKind::Client, id, act.now));
     let deed = Deed::new(Some(owner), "app.secret_revoked", "client", id);
     act.audit(tx, deed.after(json!({ "secret": secret })))?;
     Ok(())

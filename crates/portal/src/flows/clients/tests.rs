@@ -5,10 +5,10 @@ use keyway_core::oauth::{AuthMethod, GrantType};
 use keyway_core::random::SeededRandom;
 use keyway_core::scope::ScopeSet;
 use keyway_core::{Clock as _, Duration, Timestamp};
-use keyway_store::Store;
 use keyway_store::tables::audit::Actor;
 use keyway_store::tables::client_secrets;
 use keyway_store::testing::{Backend, TestDatabase};
+use keyway_store::{Store, feed};
 
 use super::*;
 use crate::testing::catalogue;
@@ -203,11 +203,18 @@ async fn losing_a_scope_ends_what_was_issued_and_gaining_one_does_not() {
         let act = world.act.clone();
         world.store.write(move |tx| edit(tx, &act, &catalogue(), client.owner, client.id, profile))
     };
+    let ended = async || {
+        let now = world.act.now;
+        let snapshot = world.store.read(move |conn| feed::snapshot(conn, now)).await;
+        let snapshot: Result<_, StoreError> = snapshot;
+        snapshot.unwrap().ended.len()
+    };
     let before = world.store.head();
     edit_to("notes:read notes:write").await.unwrap();
-    assert_eq!(world.store.head(), before);
+    assert_eq!(ended().await, 0);
+    assert!(world.store.head() > before, "what is remembered of it is read anew");
     edit_to("notes:write").await.unwrap();
-    assert!(world.store.head() > before);
+    assert_eq!(ended().await, 1);
 }
 
 #[tokio::test]

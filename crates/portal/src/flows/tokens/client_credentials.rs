@@ -1,5 +1,7 @@
 //! A client acting for itself (RFC 6749 §4.4): no user, no refresh token.
 
+use std::sync::Arc;
+
 use keyway_core::address::AddressList;
 use keyway_core::facts::{Ancestors, Subject};
 use keyway_core::jwt::{ACCESS_TOKEN_LIFETIME, Thumbprint};
@@ -8,7 +10,7 @@ use keyway_core::owner::Environment;
 use keyway_core::scope::ScopeSet;
 use keyway_store::{Store, StoreError};
 
-use super::{Answer, Issuance, Terms, TokenError};
+use super::{Answer, Ground, Issuance, Terms, TokenError};
 use crate::flows::Act;
 use crate::flows::authorize::target;
 
@@ -16,7 +18,9 @@ use crate::flows::authorize::target;
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// Who asks.
-    pub client: Client,
+    pub client: Arc<Client>,
+    /// What the token rests on: read of the client's owner, before or with the client.
+    pub ground: Ground,
     /// What for; all that it was registered with, if it does not say.
     pub scope: Option<ScopeSet>,
     /// The API (RFC 8707).
@@ -31,7 +35,7 @@ pub struct Asked {
 /// `invalid_scope` if more is asked than the client was registered with, `invalid_target` if the API is unknown or
 /// more than one could be meant.
 pub async fn run(store: &Store, issuance: &Issuance, act: &Act, asked: Asked) -> Result<Answer, TokenError> {
-    let Asked { client, scope, resource, proven } = asked;
+    let Asked { client, ground, scope, resource, proven } = asked;
     // There is no user to tell of.
     let registered: ScopeSet =
         client.scopes.iter().filter(|scope| !is_about_user(scope.as_str())).cloned().collect();
@@ -45,8 +49,7 @@ pub async fn run(store: &Store, issuance: &Issuance, act: &Act, asked: Asked) ->
     }
     let (audience, scopes) =
         target(&client, &issuance.catalogue, resource.as_deref(), wanted, scope.is_some())?;
-    let (context, owner, format) = (issuance.clone(), client.owner, client.token_format);
-    let ground = store.read(move |conn| context.ground(conn, owner, format)).await?;
+    let owner = client.owner;
     let budgets =
         issuance.limits.budgets(client.id.entity(), None, (owner, ground.owner.rate), Environment::Live);
     let terms = Terms {

@@ -1,6 +1,8 @@
 //! What a credential is worth now (RFC 7662), for those whom it concerns: a resource server asks about credentials for
 //! its own API, any other confidential client about tokens that were issued to itself.
 
+use std::sync::Arc;
+
 use keyway_core::Timestamp;
 use keyway_core::change::Position;
 use keyway_core::credential::{Kind, Shape, Shapes};
@@ -19,7 +21,7 @@ use crate::outside::Verified;
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// Who asks. It has been authenticated.
-    pub asker: Client,
+    pub asker: Arc<Client>,
     /// About which credential.
     pub token: PlainSecret,
     /// What it is if it is a good JWT of a trusted issuer.
@@ -47,16 +49,18 @@ pub fn introspect(
         (_, Some(verified)) => outside::facts(conn, &issuance.limits, verified)?,
         (_, None) => live::access_token(conn, issuance, shapes, &asked.token)?,
     };
-    Ok(found.map_or_else(Introspection::inactive, |facts| answer(issuance, asked, &facts, position, now)))
+    Ok(answer(issuance, asked, found.as_ref(), position, now))
 }
 
-fn answer(
+/// The answer where the facts are known, as of `position`; without facts there is no such credential.
+pub fn answer(
     issuance: &Issuance,
     asked: &Asked,
-    facts: &Facts,
+    facts: Option<&Facts>,
     position: Position,
     now: Timestamp,
 ) -> Introspection {
+    let Some(facts) = facts else { return Introspection::inactive() };
     let asker = &asked.asker;
     let (concerned, is_guard) = match asker.kind {
         ClientKind::ResourceServer => {

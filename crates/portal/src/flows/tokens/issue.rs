@@ -55,6 +55,21 @@ pub struct Ground {
 }
 
 impl Ground {
+    /// What was read of `owner` at `position` or later; `key` signs if a JWT is wanted.
+    ///
+    /// # Errors
+    /// `invalid_grant` if the owner is suspended or gone.
+    pub fn new(
+        position: Position,
+        owner: Option<Owner>,
+        key: Option<Arc<SigningKey>>,
+    ) -> Result<Self, TokenError> {
+        let owner = owner
+            .filter(|owner| owner.suspended_at.is_none())
+            .ok_or_else(|| TokenError::grant("the account is suspended or gone"))?;
+        Ok(Self { position, owner, key, id_token_key: None })
+    }
+
     /// The same, ready to sign an ID token for `client` if `scopes` ask for one.
     ///
     /// # Errors
@@ -159,14 +174,12 @@ impl Issuance {
         owner: OwnerId,
         format: TokenFormat,
     ) -> Result<Ground, TokenError> {
-        let owner = owners::find(conn, owner)?
-            .filter(|owner| owner.suspended_at.is_none())
-            .ok_or_else(|| TokenError::grant("the account is suspended or gone"))?;
+        let owner = owners::find(conn, owner)?;
         let key = match format {
             TokenFormat::Jwt => Some(self.ring.current(conn, Purpose::AccessToken)?),
             TokenFormat::Opaque => None,
         };
-        Ok(Ground { position, owner, key, id_token_key: None })
+        Ground::new(position, owner, key)
     }
 
     /// Makes an access token: a JWT if a signing key was asked for in [`Issuance::ground`], else an opaque one. Slow,

@@ -105,8 +105,11 @@ async fn a_client_acts_for_itself_on_its_owners_budget() {
         let portal = &it.it.portal;
         for format in [TokenFormat::Opaque, TokenFormat::Jwt] {
             let client = it.client(ClientKind::Confidential, format).await;
+            let (context, owner) = (portal.issuance.clone(), client.owner);
+            let ground = portal.store.read(move |conn| context.ground(conn, owner, format)).await.unwrap();
             let asked = |scope: Option<&str>| Asked {
-                client: client.clone(),
+                client: client.clone().into(),
+                ground: ground.clone(),
                 scope: scope.map(|text| text.parse().unwrap()),
                 resource: None,
                 proven: None,

@@ -8,7 +8,7 @@ use crate::flows::tokens::introspect::{Asked, introspect};
 use crate::flows::tokens::{TokenError, revoke};
 
 async fn ask(it: &World, asker: &Client, token: &PlainSecret, explain: bool) -> Introspection {
-    let asked = Asked { asker: asker.clone(), token: token.clone(), outside: None, explain };
+    let asked = Asked { asker: asker.clone().into(), token: token.clone(), outside: None, explain };
     let portal = it.it.portal.clone();
     let (store, now) = (it.it.portal.store.clone(), it.now());
     let (issuance, shapes) = (portal.issuance.clone(), std::sync::Arc::clone(&portal.shapes));
