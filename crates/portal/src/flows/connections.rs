@@ -26,6 +26,7 @@ pub use sign_up::{SignUpThereError, sign_up, sign_up_to_verify};
 
 use super::accounts::{Candidate, find_candidate};
 use crate::providers::{Definition, Identity};
+use crate::settings::VerifyEmail;
 
 /// How long a browser may stay at a provider.
 pub const AWAY: Duration = Duration::minutes(10);
@@ -89,7 +90,12 @@ pub const fn demo_identities(definition: &Definition) -> DemoIdentities {
 ///
 /// # Errors
 /// When the database fails.
-pub fn find(conn: &mut Conn, definition: &Definition, identity: &Identity) -> Result<Found, StoreError> {
+pub fn find(
+    conn: &mut Conn,
+    definition: &Definition,
+    policy: VerifyEmail,
+    identity: &Identity,
+) -> Result<Found, StoreError> {
     let demo = demo_identities(definition);
     if let Some(connection) = connections::find_by_identity(conn, &identity.issuer, &identity.subject, demo)?
         && let Some(account) = keyway_store::tables::accounts::find(conn, connection.owner)?
@@ -100,7 +106,7 @@ pub fn find(conn: &mut Conn, definition: &Definition, identity: &Identity) -> Re
     let verified = identity.email.as_ref().filter(|email| email.verified);
     let Some(email) = verified else { return Ok(Found::Nobody) };
     let holder = find_candidate(conn, email.address.as_str())?;
-    // An address that nobody has shown to be theirs keeps nobody out.
-    let shown = holder.filter(|holder| holder.account.email_verified_at.is_some());
+    // An address that nobody has shown to be theirs keeps nobody out, where it has to be shown.
+    let shown = holder.filter(|holder| policy.allows_live(holder.account.email_verified_at.is_some()));
     Ok(shown.map_or(Found::Nobody, |_| Found::Clash))
 }

@@ -10,6 +10,7 @@ use crate::flows::accounts::{self, CreateError, NewAccount, supersede};
 use crate::flows::links::NewLink;
 use crate::flows::{Act, Deed};
 use crate::render::Mail;
+use crate::settings::VerifyEmail;
 
 /// Why no account was made.
 #[derive(Debug, thiserror::Error)]
@@ -38,19 +39,20 @@ impl From<CreateError> for SignUpThereError {
 }
 
 /// Makes an account with a connection as its way in, and notes that its person is signed in with it. An account that
-/// never showed the address to be its own makes room, if the provider has verified it.
+/// never showed the address to be its own, but has to, makes room if the provider has verified it.
 ///
 /// # Errors
 /// [`SignUpThereError::Taken`] when the address has an account.
 pub fn sign_up(
     tx: &mut Tx<'_>,
     act: &Act,
+    policy: VerifyEmail,
     new: &NewAccount,
     keeping: &Keeping,
 ) -> Result<(), SignUpThereError> {
     if new.verified
         && let Some(holder) = rows::find_by_email(tx.conn(), new.email.as_str())?
-        && holder.email_verified_at.is_none()
+        && !policy.allows_live(holder.email_verified_at.is_some())
     {
         supersede(tx, act, holder.owner_id)?;
     }

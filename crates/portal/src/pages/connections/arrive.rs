@@ -55,8 +55,9 @@ impl Arrival {
         request: &HttpRequest,
     ) -> Result<HttpResponse, PageError> {
         let (provider, identity) = (Arc::clone(&self.provider), self.identity.clone());
+        let policy = portal.settings.verify_email;
         let found: Result<_, StoreError> =
-            portal.store.read(move |conn| flow::find(conn, provider.definition(), &identity)).await;
+            portal.store.read(move |conn| flow::find(conn, provider.definition(), policy, &identity)).await;
         match found? {
             Found::Connected(found) => {
                 let (connection, holder) = *found;
@@ -141,8 +142,8 @@ impl Arrival {
             return self.sign_up_to_verify(portal, visitor, new).await;
         }
         let act = visitor.act_as(portal, Actor::person(id, new.email.as_str()));
-        let keeping = self.keeping(portal);
-        match portal.store.write(move |tx| flow::sign_up(tx, &act, &new, &keeping)).await {
+        let (policy, keeping) = (portal.settings.verify_email, self.keeping(portal));
+        match portal.store.write(move |tx| flow::sign_up(tx, &act, policy, &new, &keeping)).await {
             Ok(()) => self.welcome(portal, visitor, id),
             Err(SignUpThereError::Taken) => refuse(portal, visitor, &self.provider, &Refusal::Clash),
             Err(SignUpThereError::Store(error)) => Err(error.into()),
