@@ -6,12 +6,11 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use actix_web::web;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use keyway_core::Duration;
 use keyway_core::ids::OwnerId;
 use keyway_core::jwt::Algorithm;
 use keyway_core::oauth::{ClientKind, GrantType, RedirectUri};
-use keyway_core::secret::PlainSecret;
 use keyway_portal::flows::accounts::{self, CreateError, NewAccount};
 use keyway_portal::flows::clients::{self, ClientError, NewClient, Profile, builtin_owner};
 use keyway_portal::flows::inputs::Email;
@@ -28,13 +27,13 @@ use crate::servers::Servers;
 use crate::{listeners, tasks};
 
 /// What the portal calls the provider, in addresses too.
-pub const PROVIDER: &str = "demo";
+const PROVIDER: &str = "demo";
 /// What the demo portal calls itself.
 const NAME: &str = "Demo identity provider";
 /// Who is there.
 const PEOPLE: [(&str, &str); 2] = [("Ada", "ada@demo.example"), ("Grace", "grace@demo.example")];
 /// What the portal asks about a person, and to refresh its tokens.
-pub const SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+const SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 /// The algorithm of its ID tokens, and the only one that it has keys for: an RSA key takes long to make.
 pub const ID_TOKEN_ALGORITHM: Algorithm = Algorithm::Es256;
 /// Its clients that are looked through for the portal.
@@ -44,62 +43,28 @@ const MAX_CLIENTS: u32 = 50;
 pub struct Demo {
     /// What it is made of.
     pub house: House,
-    /// What the portal is to it.
-    pub client: DemoClient,
     sockets: Vec<TcpListener>,
 }
 
-/// The portal's registration at the provider.
-#[derive(Clone, Debug)]
-pub struct DemoClient {
-    /// The provider's issuer.
-    pub issuer: String,
-    /// `client_id`
-    pub id: String,
-    /// `client_secret`: another at each start.
-    pub secret: PlainSecret,
-}
-
-impl DemoClient {
-    /// The provider as the portal is told of it. Its tokens are kept, so that refreshing them can be tried.
-    ///
-    /// # Errors
-    /// Never: its name is one.
-    pub fn definition(&self) -> anyhow::Result<Definition> {
-        Ok(Definition {
-            id: PROVIDER.parse()?,
-            kind: Kind::Oidc,
-            label: Some(NAME.to_owned()),
-            issuer: Some(self.issuer.clone()),
-            client_id: self.id.clone(),
-            client_secret: Some(self.secret.clone()),
-            scopes: SCOPES.map(str::to_owned).to_vec(),
-            sign_up: true,
-            email_domains: Vec::new(),
-            keep_tokens: true,
-            tenants: Vec::new(),
-            endpoints: None,
-            claims: ClaimNames::default(),
-            demo: true,
-        })
-    }
-}
-
 impl Demo {
-    /// Opens the provider beside the portal of `main`; nothing if the settings leave it out.
+    /// Opens the provider beside the portal of `main`, which is told the definition; nothing if the settings leave it
+    /// out.
     ///
     /// # Errors
-    /// In one line: a taken port, data that cannot be used.
-    pub async fn open(main: &Config) -> anyhow::Result<Option<Self>> {
+    /// In one line: a taken port or name, data that cannot be used.
+    pub async fn open(main: &Config) -> anyhow::Result<Option<(Self, Definition)>> {
         let Some(listen) = main.written.demo_addr.0 else { return Ok(None) };
+        if main.providers.iter().any(|provider| provider.id.as_str() == PROVIDER) {
+            bail!("there is another provider `{PROVIDER}` in the settings");
+        }
         let sockets = listeners::open("demo_addr", listen)?;
         let house =
             House::open(settings(main, listen)?, Missing { master_key: true, migrations: true }).await?;
         for (name, email) in PEOPLE {
             make_account(&house, name, email).await?;
         }
-        let client = register(&house, main).await?;
-        Ok(Some(Self { house, client, sockets }))
+        let definition = register(&house, main).await?;
+        Ok(Some((Self { house, sockets }, definition)))
     }
 
     /// Serves it until the servers stop; its data is to be closed after that.
@@ -151,8 +116,9 @@ async fn make_account(house: &House, name: &str, email: &str) -> anyhow::Result<
     }
 }
 
-/// Registers the portal, or brings its registration up to date; a new secret follows the one before.
-async fn register(house: &House, main: &Config) -> anyhow::Result<DemoClient> {
+/// Registers the portal, or brings its registration up to date; a new secret follows the one before. The provider as
+/// the portal is told of it: its tokens are kept, so that refreshing them can be tried.
+async fn register(house: &House, main: &Config) -> anyhow::Result<Definition> {
     let callback = format!("{}/connections/{PROVIDER}/callback", main.public_url);
     let profile = Profile {
         name: main.written.portal.name.clone(),
@@ -181,9 +147,20 @@ async fn register(house: &House, main: &Config) -> anyhow::Result<DemoClient> {
             Ok::<_, ClientError>((client.id, secret))
         })
         .await?;
-    Ok(DemoClient {
-        issuer: house.config.public_url.to_string(),
-        id: id.to_string(),
-        secret: secret.context("a client without a secret")?,
+    Ok(Definition {
+        id: PROVIDER.parse()?,
+        kind: Kind::Oidc,
+        label: Some(NAME.to_owned()),
+        issuer: Some(house.config.public_url.to_string()),
+        client_id: id.to_string(),
+        client_secret: secret,
+        scopes: SCOPES.map(str::to_owned).to_vec(),
+        sign_up: true,
+        email_domains: Vec::new(),
+        keep_tokens: true,
+        tenants: Vec::new(),
+        endpoints: None,
+        claims: ClaimNames::default(),
+        demo: true,
     })
 }

@@ -26,7 +26,7 @@ use crate::{forward_auth, listeners, metrics, remote, tasks, telemetry};
 ///
 /// # Errors
 /// When something is in the way: a taken port, a database of another version, a key that does not fit.
-pub fn dev(config: Config, args: &args::Dev) -> anyhow::Result<()> {
+pub fn dev(mut config: Config, args: &args::Dev) -> anyhow::Result<()> {
     telemetry::start(&config.written.log)?;
     in_runtime(async {
         let stop = StopSignals::listen()?;
@@ -34,7 +34,7 @@ pub fn dev(config: Config, args: &args::Dev) -> anyhow::Result<()> {
         let api_sockets = listeners::open("api_addr", config.written.api_addr)?;
         let proxy_sockets = forward_auth::listen(&config)?;
         let metrics_sockets = metrics::listen(&config)?;
-        let demo = open_demo(&config).await;
+        let demo = open_demo(&mut config).await;
         let house = House::open(config, Missing { master_key: true, migrations: true }).await?;
         let mut servers = Servers::new()?;
         let demo = demo.map(|demo| demo.serve(args.web_dir.as_deref(), &mut servers)).transpose()?;
@@ -151,12 +151,20 @@ fn start_portal(
     Ok(portal)
 }
 
-/// The demo identity provider, if it can be there. Everything else works without it.
-async fn open_demo(config: &Config) -> Option<Demo> {
-    Demo::open(config).await.unwrap_or_else(|error| {
-        say(&format!("The demo identity provider is off: {error:#}"));
-        None
-    })
+/// The demo identity provider, if it can be there, and among those to sign in with then. Everything else works
+/// without it.
+async fn open_demo(config: &mut Config) -> Option<Demo> {
+    match Demo::open(config).await {
+        Ok(None) => None,
+        Ok(Some((demo, definition))) => {
+            config.providers.push(definition);
+            Some(demo)
+        }
+        Err(error) => {
+            say(&format!("The demo identity provider is off: {error:#}"));
+            None
+        }
+    }
 }
 
 async fn run_until_stopped(

@@ -9,7 +9,7 @@ use keyway_store::tables::accounts as rows;
 use keyway_store::tables::audit::Actor;
 use serde::{Deserialize, Serialize};
 
-use super::sign_in::{app_of, welcome};
+use super::sign_in::{app_of, end_session, welcome};
 use super::sign_up::allow_redirect;
 use crate::error::PageError;
 use crate::extract::{CsrfForm, Visitor, own_path};
@@ -73,10 +73,13 @@ async fn submit(
     let act = visitor.act_as(&portal, Actor::person(owner, "demo"));
     let done: Result<bool, StoreError> =
         portal.store.write(move |tx| accounts::sign_in_by_choice(tx, &act, owner)).await;
-    match done? {
-        true => welcome(&portal, &visitor, owner, &Proof::here(portal.now()), "demo", &choice.return_to),
-        false => Err(PageError::NotFound),
+    if !done? {
+        return Err(PageError::NotFound);
     }
+    if let Some(before) = visitor.person.as_ref().filter(|person| person.owner != owner) {
+        end_session(&portal, &visitor, before.owner).await?;
+    }
+    welcome(&portal, &visitor, owner, &Proof::here(portal.now()), "demo", &choice.return_to)
 }
 
 #[cfg(test)]

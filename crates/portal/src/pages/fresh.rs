@@ -12,7 +12,7 @@ use super::connections::offers::{Offer, proving};
 use super::connections::own;
 use super::password_check::{Checked, check, forget};
 use super::sign_up::{Query, allow_redirect};
-use crate::error::{FieldErrors, PageError, wait};
+use crate::error::{FieldErrors, PageError, wait, with_return};
 use crate::extract::{CsrfForm, SignedIn, own_path};
 use crate::flows::inputs::Email;
 use crate::flows::throttle::Guesser;
@@ -63,6 +63,11 @@ async fn show(
     me: SignedIn,
     query: web::Query<Query>,
 ) -> Result<HttpResponse, PageError> {
+    if portal.settings.demo {
+        // There are no passwords: the account is chosen anew.
+        let to = with_return("/sign-in", own_path(&query.return_to).unwrap_or("/"));
+        return Ok(see_other(&format!("{to}&as_other=true")));
+    }
     page(&portal, &me, StatusCode::OK, &query.return_to, FieldErrors::default()).await
 }
 

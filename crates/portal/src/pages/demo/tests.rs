@@ -89,6 +89,19 @@ async fn an_account_is_chosen_each_time_and_that_is_all() {
 }
 
 #[tokio::test]
+async fn who_looks_around_at_the_provider_itself_chooses_again_for_an_app() {
+    let (it, ada, client) = provider(Backend::Sqlite, true, true).await;
+    let mut browser = Browser::new(&it);
+    browser.submit("/sign-in", "/sign-in/demo", &[("account", &ada.to_string())]).await.expect(303);
+    browser.get("/keys").await.expect(200);
+    it.clock.advance(keyway_core::Duration::seconds(1));
+    let fresh = browser.get(&request(&client)).await.expect(303).location().to_owned();
+    assert!(fresh.starts_with("/fresh?return_to="), "{fresh}");
+    let sign_in = browser.get(&fresh).await.expect(303).location().to_owned();
+    assert!(browser.get(&sign_in).await.expect(200).body.contains("Continue as Ada"));
+}
+
+#[tokio::test]
 async fn apps_of_others_ask_for_consent() {
     let (it, ada, client) = provider(Backend::Sqlite, true, false).await;
     let mut browser = Browser::new(&it);
