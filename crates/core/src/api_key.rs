@@ -196,12 +196,14 @@ impl ApiKey {
             ancestors,
             signing_key: None,
             bound_to: None,
-            budgets: limits.budgets(
-                eldest.id.entity(),
-                eldest.terms.rate,
-                (owner.id, owner.rate),
-                self.terms.environment,
-            ),
+            budgets: limits
+                .budgets(
+                    eldest.id.entity(),
+                    eldest.terms.rate,
+                    (owner.id, owner.rate),
+                    self.terms.environment,
+                )
+                .with_own_quotas(eldest.terms.quotas, self.terms.environment),
         }
     }
 
@@ -213,6 +215,7 @@ impl ApiKey {
             scopes: facts.scopes.clone(),
             addresses: facts.addresses.clone(),
             rate: None,
+            quotas: crate::quota::Quotas::OFF,
             expires_at: facts.expires_at,
         };
         let mut line: Ancestors =

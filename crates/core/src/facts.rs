@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::ids::{ClientId, EntityId, OwnerId};
 use crate::jwt::Thumbprint;
 use crate::owner::Environment;
+use crate::quota::Quotas;
 use crate::rate::{Limit, Rate};
 use crate::scope::ScopeSet;
 
@@ -93,6 +94,31 @@ pub struct Budgets {
     pub owner: Option<OwnerId>,
     /// The owner's shared limit.
     pub shared: Limit,
+    /// The root's own quotas.
+    #[serde(default, skip_serializing_if = "Quotas::is_off")]
+    pub own_quotas: Quotas,
+    /// The owner's shared quotas.
+    #[serde(default, skip_serializing_if = "Quotas::is_off")]
+    pub shared_quotas: Quotas,
+}
+
+impl Budgets {
+    /// Whether calls are to be counted by the calendar.
+    pub const fn has_quotas(&self) -> bool {
+        !self.own_quotas.is_off() || !self.shared_quotas.is_off()
+    }
+
+    /// The ids of the budgets that are drawn on.
+    pub fn ids(&self) -> impl Iterator<Item = EntityId> + use<> {
+        std::iter::once(self.root).chain(self.owner.map(OwnerId::entity))
+    }
+
+    /// With quotas of the root's own, as far as there are any; the environment's share is taken here.
+    #[must_use]
+    pub const fn with_own_quotas(mut self, quotas: Quotas, environment: Environment) -> Self {
+        self.own_quotas = quotas.in_environment(environment).or(self.own_quotas);
+        self
+    }
 }
 
 /// What is known of a credential.
@@ -142,6 +168,12 @@ pub struct LimitDefaults {
     pub owner: Limit,
     /// Each app and user together.
     pub app: Limit,
+    /// Each credential, by the calendar.
+    pub credential_quotas: Quotas,
+    /// All credentials of an owner together, by the calendar.
+    pub owner_quotas: Quotas,
+    /// Each app and user together, by the calendar.
+    pub app_quotas: Quotas,
 }
 
 impl Default for LimitDefaults {
@@ -151,7 +183,14 @@ impl Default for LimitDefaults {
             let burst = std::num::NonZeroU32::new(burst).unwrap_or(std::num::NonZeroU32::MIN);
             Limit::At(Rate { count, per: crate::rate::Per::Minute, burst })
         };
-        Self { credential: at(600, 100), owner: at(1200, 200), app: at(600, 100) }
+        Self {
+            credential: at(600, 100),
+            owner: at(1200, 200),
+            app: at(600, 100),
+            credential_quotas: Quotas::OFF,
+            owner_quotas: Quotas::OFF,
+            app_quotas: Quotas::OFF,
+        }
     }
 }
 
@@ -169,12 +208,21 @@ impl LimitDefaults {
             own: share(own.map_or(self.credential, Limit::At), environment),
             owner: Some(owner.0),
             shared: share(owner.1.map_or(self.owner, Limit::At), environment),
+            own_quotas: self.credential_quotas.in_environment(environment),
+            shared_quotas: self.owner_quotas.in_environment(environment),
         }
     }
 
     /// The budget of an app that a user authorised: its own, per user and app, in place of both.
     pub fn app_budgets(&self, grant: EntityId, environment: Environment) -> Budgets {
-        Budgets { root: grant, own: share(self.app, environment), owner: None, shared: Limit::Off }
+        Budgets {
+            root: grant,
+            own: share(self.app, environment),
+            owner: None,
+            shared: Limit::Off,
+            own_quotas: self.app_quotas.in_environment(environment),
+            shared_quotas: Quotas::OFF,
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`clock`] [`random`] | time and randomness, always given in, never taken |
 //! | [`ids`] [`secret`] [`credential`] | typed ids; plain and stored secrets; how a token looks |
-//! | [`scope`] [`audience`] [`owner`] [`rate`] [`address`] | the small algebras a credential is made of |
+//! | [`scope`] [`audience`] [`owner`] [`rate`] [`quota`] [`address`] | the small algebras a credential is made of |
 //! | [`api_key`] [`jwt`] [`oauth`] | the three methods: their states and rules |
 //! | [`outside`] | tokens of trusted issuers |
 //! | [`facts`] [`principal`] [`refusal`] [`record`] | what a guard learns, decides, answers and writes down |
@@ -30,6 +30,7 @@ pub mod oauth;
 pub mod outside;
 pub mod owner;
 pub mod principal;
+pub mod quota;
 pub mod random;
 pub mod rate;
 pub mod record;

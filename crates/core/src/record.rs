@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{Duration, Timestamp};
 use crate::ids::{BatchId, EntityId, OwnerId, RequestId};
+use crate::quota::{Counted, Drawn};
 use crate::refusal::Check;
 
 /// The longest route pattern, in bytes; longer ones are cut.
@@ -123,13 +124,24 @@ pub struct RecordBatch {
     pub last_uses: Vec<LastUse>,
     /// Single records.
     pub records: Vec<Record>,
+    /// Calls that count against quotas.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drawn: Vec<Drawn>,
+}
+
+/// The answer to a batch that draws on quotas.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// What all guards have counted of each budget and day that it draws on, itself included.
+    #[serde(default)]
+    pub counted: Vec<Counted>,
 }
 
 /// What cannot be in a batch that a guard of ours made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnsoundBatch {
     /// More than [`MAX_BATCH`] of something.
-    #[error("a batch has at most 1000 counts, 1000 last uses and 1000 records")]
+    #[error("a batch has at most 1000 counts, 1000 last uses, 1000 records and 1000 draws")]
     TooMany,
     /// A route, method or code is too long, a status is none, or a count is beyond reason.
     #[error(
@@ -147,7 +159,8 @@ impl RecordBatch {
     /// # Errors
     /// What it breaks.
     pub fn check(&self, now: Timestamp) -> Result<(), UnsoundBatch> {
-        if [self.counts.len(), self.last_uses.len(), self.records.len()].iter().any(|n| *n > MAX_BATCH) {
+        let lengths = [self.counts.len(), self.last_uses.len(), self.records.len(), self.drawn.len()];
+        if lengths.iter().any(|n| *n > MAX_BATCH) {
             return Err(UnsoundBatch::TooMany);
         }
         let counts = self.counts.iter().all(|count| {
@@ -159,12 +172,14 @@ impl RecordBatch {
                 && record.code.as_ref().is_none_or(|code| is_word(code, MAX_WORD_LEN))
                 && (100..=599).contains(&record.status)
         });
-        if !counts || !records {
+        let drawn = self.drawn.iter().all(|drawn| drawn.calls <= MAX_COUNT);
+        if !counts || !records || !drawn {
             return Err(UnsoundBatch::OutOfRange);
         }
         let times = self.last_uses.iter().map(|used| used.at).chain(self.records.iter().map(|r| r.at));
+        let days = self.drawn.iter().map(|drawn| drawn.day.start());
         let latest = now + AHEAD;
-        if std::iter::once(self.at).chain(times).any(|at| at > latest) {
+        if std::iter::once(self.at).chain(times).chain(days).any(|at| at > latest) {
             return Err(UnsoundBatch::Future);
         }
         Ok(())

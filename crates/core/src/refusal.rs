@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::oauth::dpop::ProofError;
-use crate::rate::Rate;
+use crate::quota::Measure;
 
 /// The checks of a guard, in their order. The same in code, in the explainer and in the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -122,8 +122,8 @@ pub enum Refusal {
     LimitExceeded {
         /// Which limit.
         limit: SpentLimit,
-        /// Its rate.
-        rate: Rate,
+        /// How much it lets through.
+        measure: Measure,
         /// Whole seconds until one call is allowed, at least 1.
         retry_after: u64,
     },
@@ -180,7 +180,8 @@ impl Refusal {
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::AddressNotAllowed => "address_not_allowed",
-            Self::LimitExceeded { .. } => "limit_exceeded",
+            Self::LimitExceeded { measure: Measure::Rate(_), .. } => "limit_exceeded",
+            Self::LimitExceeded { measure: Measure::Quota(..), .. } => "quota_exceeded",
             Self::InsufficientScope { .. } => "insufficient_scope",
             Self::CannotTell { .. } => "cannot_tell",
         }
@@ -287,13 +288,17 @@ impl Refusal {
             Self::AddressNotAllowed => {
                 "Call from an allowed network, or change the list in the portal.".into()
             }
-            Self::LimitExceeded { limit, rate, retry_after } => {
-                let whose = match limit {
-                    SpentLimit::Own => "this credential's own limit",
-                    SpentLimit::Shared => "the limit that all credentials of this owner share",
-                    SpentLimit::Address => "the limit on unknown credentials from this address",
+            Self::LimitExceeded { limit, measure, retry_after } => {
+                let what = match measure {
+                    Measure::Rate(_) => "limit",
+                    Measure::Quota(..) => "quota",
                 };
-                format!("Wait {retry_after} s: {whose} of {rate} is spent.")
+                let whose = match limit {
+                    SpentLimit::Own => format!("this credential's own {what}"),
+                    SpentLimit::Shared => format!("the {what} that all credentials of this owner share"),
+                    SpentLimit::Address => format!("the {what} on unknown credentials from this address"),
+                };
+                format!("Wait {retry_after} s: {whose} of {measure} is spent.")
             }
             Self::InsufficientScope { missing, .. } => {
                 format!("Use a credential with the scope `{missing}`.")

@@ -5,10 +5,11 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::change::{Epoch, FeedPage, FeedSnapshot, Position};
-use crate::clock::Duration;
+use crate::clock::{Duration, Timestamp};
 use crate::facts::Facts;
 use crate::ids::EntityId;
 use crate::jwt::VerificationKeys;
+use crate::quota::Counted;
 use crate::record::RecordBatch;
 use crate::secret::SecretDigest;
 
@@ -63,6 +64,15 @@ pub trait CredentialSource: Send + Sync + 'static {
         since: Position,
     ) -> Pending<'a, bool>;
 
+    /// What all guards have counted until `at` of the budgets that a credential with these facts draws on, for a
+    /// guard that begins to count. Asked only where a quota holds. A budget without calls may be left out.
+    fn counted<'a>(
+        &'a self,
+        presented: Presented<'a>,
+        facts: &'a Facts,
+        at: Timestamp,
+    ) -> Pending<'a, Vec<Counted>>;
+
     /// The keys that access tokens may be signed with now. A revoked key is not among them.
     fn verification_keys(&self) -> Pending<'_, VerificationKeys>;
 
@@ -86,6 +96,7 @@ pub trait OutsideTokens: Send + Sync + 'static {
 
 /// Where a guard reports what it saw. Apart from [`CredentialSource`]: it fails, and is tried again, differently.
 pub trait RecordSink: Send + Sync + 'static {
-    /// Stores a batch; one that was stored before counts once.
-    fn store<'a>(&'a self, batch: &'a RecordBatch) -> Pending<'a, ()>;
+    /// Stores a batch; one that was stored before counts once. Answers what all guards have counted of each budget and
+    /// day that the batch has [drawn](RecordBatch::drawn) on, this batch included.
+    fn store<'a>(&'a self, batch: &'a RecordBatch) -> Pending<'a, Vec<Counted>>;
 }

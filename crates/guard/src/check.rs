@@ -12,6 +12,7 @@ use keyway_core::facts::{Facts, State};
 use keyway_core::ids::RequestId;
 use keyway_core::oauth::dpop::{Proof, ProofError};
 use keyway_core::principal::{CheckedBy, Principal};
+use keyway_core::quota::Measure;
 use keyway_core::refusal::{Refusal, SpentLimit};
 use keyway_core::secret::SecretDigest;
 use keyway_core::source;
@@ -21,7 +22,7 @@ use crate::entry::Entry;
 use crate::extract::{Presented, RequestParts, extract};
 use crate::freshness::Stamp;
 use crate::guard::Inner;
-use crate::limit::Allowance;
+use crate::limit::{Allowance, Counting, Spent};
 use crate::look_up::{LookUp, NotLearnt, verify};
 use crate::proof::{Spending, prove};
 use crate::settings::JwtSignature;
@@ -219,11 +220,39 @@ impl Inner {
             Some(crate::sync::Fault::StampedAfter) => Stamp::at(self.freshness.now()),
             _ => stamp,
         };
-        Ok(self.entry(facts, stamp, asked_at, max_age))
+        let counting = match self.counting(&look_up, asked, &facts).await {
+            Ok(counting) => counting,
+            Err(retry_after) => {
+                self.cache.remember(digest, Nothing::Failed, self.clock.monotonic());
+                return Err(Refusal::CannotTell { retry_after });
+            }
+        };
+        Ok(self.entry(facts, stamp, (asked_at, max_age), counting))
     }
 
-    fn entry(&self, facts: Facts, stamp: Stamp, asked_at: Monotonic, max_age: Duration) -> Entry {
-        let limiters = self.budgets.limiters(&facts.budgets, facts.environment, asked_at);
+    /// The counters of a credential with quotas, begun with the stored counts; or after how many seconds to try again.
+    async fn counting(
+        &self,
+        look_up: &LookUp<'_>,
+        asked: source::Presented<'_>,
+        facts: &Facts,
+    ) -> Result<Option<Counting>, u64> {
+        let Some(counting) = self.counters.of(&facts.budgets, facts.environment) else { return Ok(None) };
+        if !counting.is_loaded() {
+            let counted = look_up.counted(asked, facts, self.clock.now()).await?;
+            counting.load(&counted, facts.environment);
+        }
+        Ok(Some(counting))
+    }
+
+    fn entry(
+        &self,
+        facts: Facts,
+        stamp: Stamp,
+        (asked_at, max_age): (Monotonic, Duration),
+        counting: Option<Counting>,
+    ) -> Entry {
+        let limiters = self.budgets.limiters(&facts.budgets, facts.environment, asked_at).counting(counting);
         let usage = self.recorder.usage(&facts);
         Entry { facts: Arc::new(facts), stamp, asked_at, max_age, limiters, usage }
     }
@@ -261,15 +290,10 @@ impl Inner {
         if !facts.addresses.is_empty() && !parts.address.is_some_and(from_here) {
             return Err(Refusal::AddressNotAllowed);
         }
-        match entry.limiters.spend(now.mono) {
-            Ok(left) => {
-                *allowance = Some(left);
-                proof.map_or(Ok(()), |proof| self.spend_proof(&proof, now.mono))
-            }
-            Err((spent, left)) => {
-                *allowance = Some(left);
-                let retry_after = spent.left.next_in.max(1);
-                Err(Refusal::LimitExceeded { limit: spent.limit, rate: spent.rate, retry_after })
+        match entry.limiters.spend(now, allowance.insert(Allowance::default())) {
+            Ok(()) => proof.map_or(Ok(()), |proof| self.spend_proof(&proof, now.mono)),
+            Err(Spent { limit, measure, left }) => {
+                Err(Refusal::LimitExceeded { limit, measure, retry_after: left.next_in.max(1) })
             }
         }
     }
@@ -289,7 +313,7 @@ impl Inner {
         };
         limiter.peek(now).map(drop).map_err(|left| Refusal::LimitExceeded {
             limit: SpentLimit::Address,
-            rate: limiter.rate(),
+            measure: Measure::Rate(limiter.rate()),
             retry_after: left.next_in.max(1),
         })
     }

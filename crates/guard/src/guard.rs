@@ -18,7 +18,7 @@ use crate::check::Verdict;
 use crate::extract::RequestParts;
 use crate::follow::Follower;
 use crate::freshness::Freshness;
-use crate::limit::{Arrival as Budget, Budgets, Limiter};
+use crate::limit::{Arrival as Budget, Budgets, Counters, Limiter};
 use crate::proof::SpentProofs;
 use crate::recorder::{Call, Recorder};
 use crate::settings::Settings;
@@ -50,6 +50,7 @@ pub(crate) struct Inner {
     pub(crate) breaker: Breaker,
     pub(crate) trusted: TrustedIssuers,
     pub(crate) budgets: Budgets,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) guesses: Map<IpAddr, Arc<Limiter>>,
     pub(crate) proofs: SpentProofs,
     pub(crate) recorder: Recorder,
@@ -85,12 +86,15 @@ impl Guard {
         let breaker = Breaker::new(LOOK_UPS, settings.look_up_deadline, Arc::clone(&random));
         let broken = || Breaker::new(LOOK_UPS, settings.look_up_deadline, Arc::clone(&random));
         let trusted = TrustedIssuers::new(&settings.trusted_issuers, broken);
-        let recorder = Recorder::new(&settings, sink, Arc::clone(&clock), Arc::clone(&random));
+        let counters = Arc::new(Counters::new(settings.quotas.max(settings.known.saturating_mul(4))));
+        let recorder =
+            Recorder::new(&settings, sink, Arc::clone(&counters), Arc::clone(&clock), Arc::clone(&random));
         let cache = Cache::new(settings.known, settings.unknown);
         let proofs = SpentProofs::new(settings.spent_proofs);
         let inner = Inner {
             budgets: Budgets::new(settings.budgets.max(settings.known.saturating_mul(4))),
             guesses: Map::new(settings.guessers.max(1)),
+            counters,
             settings,
             source,
             clock,
@@ -180,10 +184,13 @@ impl Inner {
                 _ = every.tick() => {}
                 _ = stop.changed() => break,
             }
-            self.recorder.flush().await;
+            let told = self.recorder.flush().await;
             count = count.wrapping_add(1);
             if count.is_multiple_of(TIDY_EVERY) {
                 self.budgets.prune(self.clock.monotonic());
+                if told {
+                    self.counters.prune();
+                }
                 self.follower.tidy().await;
             }
         }

@@ -1,7 +1,12 @@
 //! Limits: peek at all of them, then spend, so that a call refused by one costs the others nothing.
 //!
-//! governor decides (GCRA); [`Arrival`] is the state that it decides by, with what its own stores do not offer: a
-//! look without spending, giving back, and the exact arrival time.
+//! Rates: governor decides (GCRA); [`Arrival`] is the state that it decides by, with what its own stores do not offer: a
+//! look without spending, giving back, and the exact arrival time. Quotas by the calendar: `calls`.
+
+mod allowance;
+mod calls;
+mod counters;
+mod limiters;
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -18,8 +23,11 @@ use keyway_core::clock::Monotonic;
 use keyway_core::ids::EntityId;
 use keyway_core::owner::Environment;
 use keyway_core::rate::{Limit, Rate};
-use keyway_core::refusal::SpentLimit;
 use parking_lot::Mutex;
+
+pub use allowance::{Allowance, Left, QuotasLeft, Spent};
+pub(crate) use counters::{Counters, Counting};
+pub use limiters::Limiters;
 
 thread_local! {
     /// The request's one reading of the monotonic clock, for the limiters asked on its behalf.
@@ -190,113 +198,6 @@ const NANOS: u64 = 1_000_000_000;
 /// reading allows for may truly be owed.
 const SLACK: u64 = 60 * NANOS;
 
-/// What is left of a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Left {
-    /// Calls possible now.
-    pub calls: u64,
-    /// Whole seconds until it is full, rounded up.
-    pub full_in: u64,
-    /// Whole seconds until one call is possible, rounded up; 0 if one is.
-    pub next_in: u64,
-}
-
-/// What is left of the limits that a call has drawn on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Allowance {
-    /// The credential's own.
-    pub own: Option<(Rate, Left)>,
-    /// The one that all credentials of the owner share.
-    pub shared: Option<(Rate, Left)>,
-}
-
-impl Allowance {
-    /// The limit with the least left; the own one if both have as much.
-    pub fn tightest(&self) -> Option<(SpentLimit, Rate, Left)> {
-        let own = self.own.map(|(rate, left)| (SpentLimit::Own, rate, left));
-        let shared = self.shared.map(|(rate, left)| (SpentLimit::Shared, rate, left));
-        match (own, shared) {
-            (Some(own), Some(shared)) if shared.2.calls < own.2.calls => Some(shared),
-            (Some(own), _) => Some(own),
-            (None, shared) => shared,
-        }
-    }
-}
-
-/// The limits of one credential: its own and the owner's. Held by what is cached, so that a call costs no look-up.
-#[derive(Debug, Default)]
-pub struct Limiters {
-    own: Option<Limiter>,
-    shared: Option<Limiter>,
-}
-
-/// A limit is spent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spent {
-    /// Which.
-    pub limit: SpentLimit,
-    /// Its rate.
-    pub rate: Rate,
-    /// What is left: nothing, and for how long.
-    pub left: Left,
-}
-
-impl Limiters {
-    /// Spends one call of both limits if both allow one, the narrower first.
-    ///
-    /// # Errors
-    /// The first that is spent; then neither has paid.
-    pub fn spend(&self, now: Monotonic) -> Result<Allowance, (Spent, Allowance)> {
-        let mut allowance = Allowance::default();
-        // One atomic each where there is room, which is nearly always.
-        for (limit, limiter) in self.each() {
-            let peeked = limiter.peek(now);
-            allowance.note(limit, limiter.rate, peeked.unwrap_or_else(|left| left));
-            if let Err(left) = peeked {
-                return Err((Spent { limit, rate: limiter.rate, left }, self.look(now)));
-            }
-        }
-        let mut paid: Option<&Limiter> = None;
-        for (limit, limiter) in self.each() {
-            match limiter.spend(now) {
-                Ok(left) => allowance.note(limit, limiter.rate, left),
-                Err(left) => {
-                    // Another call was faster between the look and the payment.
-                    if let Some(paid) = paid {
-                        paid.give_back(now);
-                    }
-                    return Err((Spent { limit, rate: limiter.rate, left }, self.look(now)));
-                }
-            }
-            paid = Some(limiter);
-        }
-        Ok(allowance)
-    }
-
-    fn look(&self, now: Monotonic) -> Allowance {
-        let mut allowance = Allowance::default();
-        for (limit, limiter) in self.each() {
-            allowance.note(limit, limiter.rate, limiter.peek(now).unwrap_or_else(|left| left));
-        }
-        allowance
-    }
-
-    fn each(&self) -> impl Iterator<Item = (SpentLimit, &Limiter)> {
-        let own = self.own.iter().map(|limiter| (SpentLimit::Own, limiter));
-        own.chain(self.shared.iter().map(|limiter| (SpentLimit::Shared, limiter)))
-    }
-}
-
-impl Allowance {
-    fn note(&mut self, limit: SpentLimit, rate: Rate, left: Left) {
-        match limit {
-            SpentLimit::Own => self.own = Some((rate, left)),
-            SpentLimit::Shared => self.shared = Some((rate, left)),
-            SpentLimit::Address => {}
-        }
-    }
-}
-
 /// All budgets by id and environment. They outlive what is cached, and go when they are full again and nobody holds
 /// them; where there are too many, those go that nobody holds.
 #[derive(Debug)]
@@ -332,7 +233,7 @@ impl Budgets {
         };
         let own = limiter(budgets.root, budgets.own);
         let shared = budgets.owner.and_then(|owner| limiter(owner.entity(), budgets.shared));
-        Limiters { own, shared }
+        Limiters { own, shared, ..Limiters::default() }
     }
 
     /// Drops what is full again and held by nobody.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use keyway_core::Clock;
 use keyway_core::facts::{Facts, State};
 use keyway_core::ids::EntityId;
 use keyway_core::jwt::{self, JwtError, VerificationKeys};
+use keyway_core::quota::Counted;
 use keyway_core::refusal::{Check, Refusal};
 use keyway_core::source::{CredentialSource, Pending, Presented, SourceError};
+use keyway_core::{Clock, Timestamp};
 use smallvec::SmallVec;
 
 use crate::breaker::Breaker;
@@ -53,6 +54,19 @@ impl LookUp<'_> {
     /// Asks about a JWT of a trusted issuer.
     pub(crate) async fn outside(&self, presented: Presented<'_>) -> Result<Facts, NotLearnt> {
         self.in_time(self.source.outside_token(presented)).await?.ok_or(NotLearnt::Unknown)
+    }
+
+    /// What is counted of the budgets of a credential with these facts; or after how many seconds to ask again.
+    pub(crate) async fn counted(
+        &self,
+        presented: Presented<'_>,
+        facts: &Facts,
+        at: Timestamp,
+    ) -> Result<Vec<Counted>, u64> {
+        self.in_time(self.source.counted(presented, facts, at)).await.map_err(|error| match error {
+            NotLearnt::Failed(retry_after) => retry_after,
+            NotLearnt::Unknown | NotLearnt::Refused(_) => 1,
+        })
     }
 
     async fn jwt(&self, presented: Presented<'_>) -> Result<Facts, NotLearnt> {

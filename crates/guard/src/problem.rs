@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 
 use keyway_core::ids::RequestId;
 use keyway_core::oauth::dpop::PROOF_ALGORITHMS;
-use keyway_core::refusal::{Check, Refusal};
+use keyway_core::quota::{Measure, Window};
+use keyway_core::refusal::{Check, Refusal, SpentLimit};
 use serde::Serialize;
 
 use crate::limit::Allowance;
@@ -208,7 +209,10 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::AddressNotAllowed => {
             "Its list of networks does not contain the address of this call.".into()
         }
-        Refusal::LimitExceeded { rate, .. } => format!("The limit of {rate} is spent.").into(),
+        Refusal::LimitExceeded { measure, .. } => match measure {
+            Measure::Rate(rate) => format!("The limit of {rate} is spent.").into(),
+            Measure::Quota(..) => format!("The quota of {measure} is spent.").into(),
+        },
         Refusal::InsufficientScope { required, missing } => {
             format!("This route needs {required}; {missing} is missing.").into()
         }
@@ -223,7 +227,7 @@ pub struct LimitHeaders {
     pub policy: Text,
     /// `RateLimit`: the one with the least left.
     pub state: Text,
-    /// `RateLimit-Limit`: its burst.
+    /// `RateLimit-Limit`: its burst, or its quota.
     pub limit: u64,
     /// `RateLimit-Remaining`: calls possible now.
     pub remaining: u64,
@@ -234,27 +238,37 @@ pub struct LimitHeaders {
 impl LimitHeaders {
     /// `None` where no limit holds.
     pub fn of(allowance: &Allowance) -> Option<Self> {
-        let (tightest, rate, left) = allowance.tightest()?;
-        let own = allowance.own.map(|(rate, _)| ("credential", rate));
-        let shared = allowance.shared.map(|(rate, _)| ("owner", rate));
+        let (tightest, measure, left) = allowance.tightest()?;
         let mut policy = Text::default();
-        for (name, rate) in own.into_iter().chain(shared) {
+        for (limit, measure, _) in allowance.each() {
             let between = if policy.is_empty() { "" } else { ", " };
-            let _ = write!(policy, "{between}\"{name}\";q={};w={}", rate.burst, rate.window_seconds());
+            let _ = write!(policy, "{between}\"{}\";q={}", name(limit, measure)?, measure.most());
+            if let Some(seconds) = measure.window_seconds() {
+                let _ = write!(policy, ";w={seconds}");
+            }
         }
-        let name = match tightest {
-            keyway_core::refusal::SpentLimit::Own => "credential",
-            keyway_core::refusal::SpentLimit::Shared => "owner",
-            keyway_core::refusal::SpentLimit::Address => return None,
-        };
+        let name = name(tightest, measure)?;
         Some(Self {
             policy,
             state: Text::of(format_args!("\"{name}\";r={};t={}", left.calls, left.full_in)),
-            limit: u64::from(rate.burst.get()),
+            limit: measure.most(),
             remaining: left.calls,
             reset: left.full_in,
         })
     }
+}
+
+/// What the headers call a limit.
+const fn name(limit: SpentLimit, measure: Measure) -> Option<&'static str> {
+    Some(match (limit, measure) {
+        (SpentLimit::Own, Measure::Rate(_)) => "credential",
+        (SpentLimit::Own, Measure::Quota(Window::Day, _)) => "credential-day",
+        (SpentLimit::Own, Measure::Quota(Window::Month, _)) => "credential-month",
+        (SpentLimit::Shared, Measure::Rate(_)) => "owner",
+        (SpentLimit::Shared, Measure::Quota(Window::Day, _)) => "owner-day",
+        (SpentLimit::Shared, Measure::Quota(Window::Month, _)) => "owner-month",
+        (SpentLimit::Address, _) => return None,
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Writing down what was seen: all calls counted, refusals and a share of accepted calls one by one. Nothing is
-//! written per call: batches go out about once a second and at the end.
+//! written per call: batches go out about once a second and at the end, and bring back what other guards have counted
+//! against quotas.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use keyway_core::audience::Audience;
 use keyway_core::clock::{Clock, Duration};
 use keyway_core::facts::{Facts, Method};
 use keyway_core::ids::{BatchId, EntityId};
+use keyway_core::quota::Drawn;
 use keyway_core::record::{MAX_BATCH, MAX_ROUTE_LEN, Outcome, Record, RecordBatch};
 use keyway_core::refusal::Refusal;
 use keyway_core::source::{RecordSink, SourceError};
@@ -17,6 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::check::Verdict;
+use crate::limit::Counters;
 use crate::usage::Usage;
 
 /// How long the sink may take for a batch.
@@ -44,6 +47,7 @@ pub(crate) struct Recorder {
     random: Arc<dyn Random>,
     sink: Option<Arc<dyn RecordSink>>,
     usages: Mutex<HashMap<EntityId, Arc<Usage>>>,
+    counters: Arc<Counters>,
     queue: mpsc::Sender<Record>,
     waiting: tokio::sync::Mutex<Waiting>,
     /// Accepted calls that may still be written down before the next flush.
@@ -60,6 +64,7 @@ struct Waiting {
     batch: Option<RecordBatch>,
     counts: Vec<keyway_core::record::Count>,
     last_uses: Vec<keyway_core::record::LastUse>,
+    drawn: Vec<Drawn>,
 }
 
 const METHODS: [&str; 10] =
@@ -69,6 +74,7 @@ impl Recorder {
     pub(crate) fn new(
         settings: &crate::Settings,
         sink: Option<Arc<dyn RecordSink>>,
+        counters: Arc<Counters>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
@@ -79,12 +85,14 @@ impl Recorder {
             random,
             sink,
             usages: Mutex::default(),
+            counters,
             queue,
             waiting: tokio::sync::Mutex::new(Waiting {
                 queue: waiting,
                 batch: None,
                 counts: Vec::new(),
                 last_uses: Vec::new(),
+                drawn: Vec::new(),
             }),
             share: AtomicU32::new(settings.records_per_second),
             per_flush: settings.records_per_second,
@@ -191,7 +199,10 @@ impl Recorder {
             let Some(batch) = waiting.batch.take().or_else(|| self.batch(&mut waiting)) else { return true };
             let stored = tokio::time::timeout(DEADLINE, sink.store(&batch)).await;
             let error = match stored {
-                Ok(Ok(())) => continue,
+                Ok(Ok(counted)) => {
+                    self.counters.settle(&batch.drawn, &counted);
+                    continue;
+                }
                 // It would not be understood another time either.
                 Ok(Err(error @ SourceError::Inconsistent(_))) => {
                     tracing::error!(%error, "records were not accepted and are lost");
@@ -208,7 +219,8 @@ impl Recorder {
 
     /// Takes what was counted, and forgets the counters of credentials that nothing holds any more.
     fn collect(&self, waiting: &mut Waiting) {
-        let Waiting { counts, last_uses, .. } = waiting;
+        let Waiting { counts, last_uses, drawn, .. } = waiting;
+        self.counters.drain(drawn);
         self.usages.lock().retain(|_, usage| {
             // Asked first: who holds it may still count.
             let held = Arc::strong_count(usage) > 1;
@@ -220,18 +232,19 @@ impl Recorder {
     fn batch(&self, waiting: &mut Waiting) -> Option<RecordBatch> {
         let counts: Vec<_> = drain(&mut waiting.counts);
         let last_uses: Vec<_> = drain(&mut waiting.last_uses);
+        let drawn: Vec<_> = drain(&mut waiting.drawn);
         let mut records = Vec::new();
         while records.len() < MAX_BATCH
             && let Ok(record) = waiting.queue.try_recv()
         {
             records.push(record);
         }
-        if counts.is_empty() && last_uses.is_empty() && records.is_empty() {
+        if counts.is_empty() && last_uses.is_empty() && records.is_empty() && drawn.is_empty() {
             return None;
         }
         let at = self.clock.now();
         let id = BatchId::new(at, &*self.random);
-        Some(RecordBatch { id, audience: self.audience.clone(), at, counts, last_uses, records })
+        Some(RecordBatch { id, audience: self.audience.clone(), at, counts, last_uses, records, drawn })
     }
 }
 

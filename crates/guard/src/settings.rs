@@ -60,6 +60,8 @@ pub struct Settings {
     /// The most budgets whose debts are remembered. Those that a known credential draws on are never forgotten, so
     /// that it is at least four times [`Self::known`].
     pub budgets: usize,
+    /// The most budgets whose calls are counted against quotas; held as [`Self::budgets`] are.
+    pub quotas: usize,
     /// The most addresses whose guesses are counted.
     pub guessers: usize,
     /// The most credentials whose calls are counted between two writings; at least twice [`Self::known`].
@@ -95,6 +97,7 @@ impl Settings {
             recent: 50_000,
             ended: 1_000_000,
             budgets: 200_000,
+            quotas: 200_000,
             guessers: 50_000,
             counted: 100_000,
             unknown_credentials,

@@ -15,7 +15,7 @@ pub struct Size {
 
 impl Guard {
     /// Everything that grows with what is asked of the guard, and how far it may.
-    pub fn sizes(&self) -> [Size; 9] {
+    pub fn sizes(&self) -> [Size; 10] {
         let inner = self.inner();
         let settings = &inner.settings;
         let (known, unknown) = inner.cache.held();
@@ -29,6 +29,7 @@ impl Guard {
             size("ended", ended, settings.ended),
             size("spent_proofs", inner.proofs.held(), settings.spent_proofs),
             size("budgets", inner.budgets.held(), settings.budgets.max(settings.known.saturating_mul(4))),
+            size("quotas", inner.counters.held(), settings.quotas.max(settings.known.saturating_mul(4))),
             size("guessers", inner.guesses.len(), settings.guessers),
             size("counted", counted, settings.counted.max(settings.known.saturating_mul(2))),
             size("waiting_records", waiting_records, settings.waiting_records),

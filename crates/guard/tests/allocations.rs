@@ -51,7 +51,7 @@ macro_rules! taken {
 fn a_call_with_a_credential_seen_before_takes_nothing_and_its_answer_little() {
     runtime().block_on(async {
         let house = house();
-        for credential in [&house.key, &house.token, &house.jwt] {
+        for credential in [&house.key, &house.token, &house.jwt, &house.counted] {
             let header = format!("Bearer {credential}");
             for _ in 0..2 {
                 assert!(house.call(&header).await.refusal().is_none());

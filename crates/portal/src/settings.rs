@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use keyway_core::address::AddressList;
 use keyway_core::facts::LimitDefaults;
+use keyway_core::quota::{Quota, Quotas};
 use keyway_core::rate::{InvalidRate, Limit};
 use keyway_core::{Duration, secret::SecretDigest};
 use serde::{Deserialize, Serialize};
@@ -180,6 +181,18 @@ pub struct Limits {
     pub owner: Limit,
     /// Each app and user together.
     pub app: Limit,
+    /// Each credential, by the calendar day (UTC).
+    pub credential_daily: Quota,
+    /// Each credential, by the calendar month (UTC).
+    pub credential_monthly: Quota,
+    /// All credentials of an owner together, by the day.
+    pub owner_daily: Quota,
+    /// All credentials of an owner together, by the month.
+    pub owner_monthly: Quota,
+    /// Each app and user together, by the day.
+    pub app_daily: Quota,
+    /// Each app and user together, by the month.
+    pub app_monthly: Quota,
     /// Failed sign-ins, sign-ups and asked-for mails, each by address.
     pub sign_in: Limit,
     /// Look-ups of unknown credentials, by address.
@@ -213,6 +226,12 @@ impl Limits {
             credential: of.credential,
             owner: of.owner,
             app: of.app,
+            credential_daily: Quota::Off,
+            credential_monthly: Quota::Off,
+            owner_daily: Quota::Off,
+            owner_monthly: Quota::Off,
+            app_daily: Quota::Off,
+            app_monthly: Quota::Off,
             sign_in: "10/min burst=10".parse()?,
             unknown_credentials: "60/min burst=60".parse()?,
             authorize: "120/min burst=60".parse()?,
@@ -228,7 +247,14 @@ impl Limits {
 
     /// The part that credentials are limited by.
     pub const fn of_credentials(&self) -> LimitDefaults {
-        LimitDefaults { credential: self.credential, owner: self.owner, app: self.app }
+        LimitDefaults {
+            credential: self.credential,
+            owner: self.owner,
+            app: self.app,
+            credential_quotas: Quotas { day: self.credential_daily, month: self.credential_monthly },
+            owner_quotas: Quotas { day: self.owner_daily, month: self.owner_monthly },
+            app_quotas: Quotas { day: self.app_daily, month: self.app_monthly },
+        }
     }
 
     /// Nothing is limited: for measurements.
@@ -237,6 +263,12 @@ impl Limits {
             credential: Limit::Off,
             owner: Limit::Off,
             app: Limit::Off,
+            credential_daily: Quota::Off,
+            credential_monthly: Quota::Off,
+            owner_daily: Quota::Off,
+            owner_monthly: Quota::Off,
+            app_daily: Quota::Off,
+            app_monthly: Quota::Off,
             sign_in: Limit::Off,
             unknown_credentials: Limit::Off,
             authorize: Limit::Off,

@@ -6,9 +6,10 @@ use keyway_core::facts::{Method, Subject};
 use keyway_core::ids::{EntityId, OwnerId};
 use keyway_core::owner::Environment;
 use keyway_core::principal::CheckedBy;
+use keyway_core::quota::Measure;
 use keyway_core::rate::Rate;
 use keyway_guard::actix::Principal;
-use keyway_guard::limit::Left;
+use keyway_guard::limit::{Allowance, Left};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -31,7 +32,15 @@ struct Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     credential: Option<LimitLeft>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    credential_day: Option<QuotaLeft>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential_month: Option<QuotaLeft>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<LimitLeft>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner_day: Option<QuotaLeft>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner_month: Option<QuotaLeft>,
 }
 
 #[derive(Serialize)]
@@ -41,11 +50,37 @@ struct LimitLeft {
     reset: u64,
 }
 
+#[derive(Serialize)]
+struct QuotaLeft {
+    quota: u64,
+    remaining: u64,
+    reset: u64,
+}
+
+impl Limits {
+    fn of(allowance: &Allowance) -> Self {
+        let rate = |limit: Option<(Rate, Left)>| {
+            limit.map(|(rate, left)| LimitLeft { rate, remaining: left.calls, reset: left.full_in })
+        };
+        let quota = |limit: Option<(Measure, Left)>| {
+            limit.map(|(measure, left)| QuotaLeft {
+                quota: measure.most(),
+                remaining: left.calls,
+                reset: left.full_in,
+            })
+        };
+        Self {
+            credential: rate(allowance.own),
+            credential_day: quota(allowance.own_quotas.day),
+            credential_month: quota(allowance.own_quotas.month),
+            owner: rate(allowance.shared),
+            owner_day: quota(allowance.shared_quotas.day),
+            owner_month: quota(allowance.shared_quotas.month),
+        }
+    }
+}
+
 pub(crate) async fn whoami(caller: Principal) -> HttpResponse {
-    let allowance = caller.allowance();
-    let left = |limit: Option<(Rate, Left)>| {
-        limit.map(|(rate, left)| LimitLeft { rate, remaining: left.calls, reset: left.full_in })
-    };
     let subject = match caller.subject() {
         Subject::Owner(id) => id.to_string(),
         Subject::Client(id) => id.to_string(),
@@ -59,7 +94,7 @@ pub(crate) async fn whoami(caller: Principal) -> HttpResponse {
         environment: caller.environment(),
         scopes: caller.scopes().iter().map(keyway_core::scope::Scope::as_str).collect(),
         expires_at: caller.expires_at().map(keyway_core::Timestamp::to_rfc3339),
-        limits: Limits { credential: left(allowance.own), owner: left(allowance.shared) },
+        limits: Limits::of(caller.allowance()),
         checked_by: caller.checked_by(),
     })
 }

@@ -17,7 +17,7 @@ use crate::schema::{
     registration_tokens, request_records, sessions, shown_secrets, spent_proofs, usage_counts,
 };
 use crate::store::Store;
-use crate::tables::settings;
+use crate::tables::{counted_calls, settings};
 
 /// Rows deleted in one transaction: small enough for other writers not to notice.
 const BATCH: i64 = 200;
@@ -39,6 +39,8 @@ pub struct Retention {
     pub request_records: Duration,
     /// Hourly counts.
     pub usage: Duration,
+    /// Daily counts for quotas: longer than any month.
+    pub counted_calls: Duration,
     /// Ids of record batches: so long a repeated one counts once.
     pub record_batches: Duration,
 }
@@ -52,6 +54,7 @@ impl Default for Retention {
             attempts: Duration::days(2),
             request_records: Duration::days(30),
             usage: Duration::days(400),
+            counted_calls: Duration::days(40),
             record_batches: Duration::days(2),
         }
     }
@@ -97,6 +100,7 @@ const SWEEPS: &[(&str, Sweep)] = &[
     ("feed", |conn, now, _| feed::cut(conn, now, BATCH)),
     ("request_records", sweep_request_records),
     ("usage_counts", sweep_usage),
+    ("counted_calls", |conn, now, keep| counted_calls::delete_oldest(conn, now - keep.counted_calls)),
     ("record_batches", sweep_record_batches),
 ];
 

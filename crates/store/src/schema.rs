@@ -126,6 +126,8 @@ diesel::table! {
         last_used_at -> Nullable<BigInt>,
         last_used_address -> Nullable<Text>,
         version -> BigInt,
+        quota_day -> Nullable<BigInt>,
+        quota_month -> Nullable<BigInt>,
     }
 }
 
@@ -211,6 +213,15 @@ diesel::table! {
         bucket -> BigInt,
         count -> BigInt,
         latency_sum_us -> BigInt,
+    }
+}
+
+diesel::table! {
+    counted_calls (id, environment, day) {
+        id -> Text,
+        environment -> Text,
+        day -> BigInt,
+        calls -> BigInt,
     }
 }
 

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use keyway_core::Duration;
 use keyway_core::change::{Epoch, FeedPage, FeedSnapshot, Position};
 use keyway_core::facts::{Facts, LimitDefaults};
 use keyway_core::ids::EntityId;
 use keyway_core::jwt::{Jwks, Purpose, VerificationKeys};
+use keyway_core::quota::{Counted, Day};
 use keyway_core::record::RecordBatch;
 use keyway_core::source::{CredentialSource, OutsideTokens, Pending, Presented, RecordSink, SourceError};
+use keyway_core::{Duration, Timestamp};
 
 use crate::error::StoreError;
 use crate::store::Store;
-use crate::tables::{records, signing_keys};
+use crate::tables::{counted_calls, records, signing_keys};
 use crate::{facts, feed};
 
 /// Reads credentials from the database, and writes records into it.
@@ -80,6 +81,15 @@ impl CredentialSource for StoreSource {
         })
     }
 
+    fn counted<'a>(&'a self, _: Presented<'a>, facts: &'a Facts, at: Timestamp) -> Pending<'a, Vec<Counted>> {
+        let asked: Vec<_> = facts.budgets.ids().map(|id| (id, facts.environment, Day::of(at))).collect();
+        Box::pin(async move {
+            let counted: Result<_, StoreError> =
+                self.store.read(move |conn| counted_calls::of(conn, &asked)).await;
+            Ok(counted?)
+        })
+    }
+
     fn verification_keys(&self) -> Pending<'_, VerificationKeys> {
         Box::pin(async move {
             let published: Result<_, StoreError> =
@@ -116,13 +126,19 @@ impl CredentialSource for StoreSource {
 }
 
 impl RecordSink for StoreSource {
-    fn store<'a>(&'a self, batch: &'a RecordBatch) -> Pending<'a, ()> {
+    fn store<'a>(&'a self, batch: &'a RecordBatch) -> Pending<'a, Vec<Counted>> {
         let (batch, now) = (batch.clone(), self.store.clock().now());
         Box::pin(async move {
+            let drawn = batch.drawn.clone();
             let stored: Result<bool, StoreError> =
                 self.store.write(move |tx| records::store(tx.conn(), &batch, now)).await;
             stored?;
-            Ok(())
+            if drawn.is_empty() {
+                return Ok(Vec::new());
+            }
+            let counted: Result<_, StoreError> =
+                self.store.read(move |conn| counted_calls::totals(conn, &drawn)).await;
+            Ok(counted?)
         })
     }
 }

@@ -58,6 +58,12 @@ pub struct KeyCreate {
     /// Its own limit, as 100/s or "600/min burst=100" [default: half of the owner's].
     #[arg(long)]
     pub rate: Option<String>,
+    /// Its own quota: calls a calendar day (UTC) [default: the setting's].
+    #[arg(long, value_name = "N")]
+    pub quota_day: Option<u64>,
+    /// Its own quota: calls a calendar month (UTC) [default: the setting's].
+    #[arg(long, value_name = "N")]
+    pub quota_month: Option<u64>,
     /// Addresses and networks that it may be used from.
     #[arg(long, value_name = "CIDR")]
     pub address: Vec<String>,

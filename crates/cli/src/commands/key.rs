@@ -84,6 +84,8 @@ async fn create(house: &House, args: KeyCreate, output: Output) -> anyhow::Resul
         scopes: args.scope,
         expires: args.expires,
         rate: args.rate.unwrap_or_default(),
+        quota_day: args.quota_day.map(|calls| calls.to_string()).unwrap_or_default(),
+        quota_month: args.quota_month.map(|calls| calls.to_string()).unwrap_or_default(),
         addresses: args.address.join(" "),
     };
     let draft = raw.read().map_err(|errors| {

@@ -4,6 +4,7 @@ use super::{Audiences, sooner};
 use crate::address::AddressList;
 use crate::clock::Timestamp;
 use crate::owner::Environment;
+use crate::quota::{Quotas, Window};
 use crate::rate::{Limit, Rate};
 use crate::scope::ScopeSet;
 
@@ -20,6 +21,8 @@ pub struct Terms {
     pub addresses: AddressList,
     /// Its own limit, in place of the setting's.
     pub rate: Option<Rate>,
+    /// Its own quotas; where one is off, the setting's holds.
+    pub quotas: Quotas,
     /// When it ends of itself; `None` is never. A grace may end before.
     pub expires_at: Option<Timestamp>,
 }
@@ -35,19 +38,21 @@ pub enum Excess {
     Scope(String),
     /// An address.
     Addresses,
-    /// Calls.
+    /// Calls at a time.
     Rate,
+    /// Calls in a calendar window.
+    Quota(Window),
     /// Time.
     Expiry,
 }
 
 impl Terms {
-    /// The first thing that `self` has and `other` has not; `None` if it lies within it. `default` is the limit of
-    /// terms that name none.
+    /// The first thing that `self` has and `other` has not; `None` if it lies within it. `default` and
+    /// `default_quotas` are the limits of terms that name none.
     ///
     /// The one comparison for all three questions: what a maker may give (`new` against the maker's), whether a
     /// change widens (`new` against `old`), and whether it takes something away (`old` against `new`).
-    pub fn first_excess(&self, other: &Self, default: Limit) -> Option<Excess> {
+    pub fn first_excess(&self, other: &Self, default: Limit, default_quotas: Quotas) -> Option<Excess> {
         if self.environment != other.environment {
             return Some(Excess::Environment);
         }
@@ -62,6 +67,10 @@ impl Terms {
         }
         if exceeds(self.limit(default), other.limit(default)) {
             return Some(Excess::Rate);
+        }
+        let quotas = self.quotas.or(default_quotas);
+        if let Some(window) = quotas.first_excess(other.quotas.or(default_quotas)) {
+            return Some(Excess::Quota(window));
         }
         if sooner(self.expires_at, other.expires_at) != self.expires_at {
             return Some(Excess::Expiry);

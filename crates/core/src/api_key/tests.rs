@@ -1,6 +1,7 @@
 use super::*;
 use crate::ids::EntityId;
 use crate::owner::{Environment, OwnerKind};
+use crate::quota::{Quotas, Window};
 use crate::random::SeededRandom;
 use crate::rate::{Limit, Rate};
 
@@ -17,6 +18,7 @@ fn terms(scopes: &str) -> Terms {
         scopes: scopes.parse().unwrap(),
         addresses: "".parse().unwrap(),
         rate: None,
+        quotas: Quotas::OFF,
         expires_at: Some(NOW + Duration::days(90)),
     }
 }
@@ -110,7 +112,7 @@ fn nothing_grants_what_it_does_not_have() {
     let given = |change: fn(&mut Terms)| {
         let mut new = Terms { addresses: "192.0.2.7".parse().unwrap(), ..terms("notes:read") };
         change(&mut new);
-        new.first_excess(&maker, default)
+        new.first_excess(&maker, default, Quotas::OFF)
     };
     assert_eq!(given(|_| ()), None);
     assert_eq!(given(|t| t.environment = Environment::Test), Some(Excess::Environment));
@@ -131,17 +133,22 @@ fn nothing_grants_what_it_does_not_have() {
 #[test]
 fn a_limit_given_up_is_an_excess_over_every_limit() {
     let limited = Terms { rate: Some(rate("1/s")), ..terms("a") };
-    assert_eq!(terms("a").first_excess(&limited, Limit::Off), Some(Excess::Rate));
-    assert_eq!(limited.first_excess(&terms("a"), Limit::Off), None);
+    assert_eq!(terms("a").first_excess(&limited, Limit::Off, Quotas::OFF), Some(Excess::Rate));
+    assert_eq!(limited.first_excess(&terms("a"), Limit::Off, Quotas::OFF), None);
+    let few = Terms { quotas: Quotas { month: "5".parse().unwrap(), ..Quotas::OFF }, ..terms("a") };
+    let excess = |default| terms("a").first_excess(&few, Limit::Off, default);
+    assert_eq!(excess(Quotas::OFF), Some(Excess::Quota(Window::Month)));
+    assert_eq!(excess(Quotas { month: "4".parse().unwrap(), ..Quotas::OFF }), None);
 }
 
 #[test]
 fn a_key_made_by_a_key_has_what_both_have() {
     let mut maker = key(1, "keys:write notes:read notes:write");
     maker.terms.rate = Some(rate("60/min"));
+    maker.terms.quotas.day = "100".parse().unwrap();
     let mut child = key(2, "notes:read notes:write");
     let (bounds, line) = ApiKey::bounds_of(&maker.facts(&[], &owner_of(&maker), &LimitDefaults::default()));
-    assert_eq!(child.terms.first_excess(&bounds, Limit::Off), None);
+    assert_eq!(child.terms.first_excess(&bounds, Limit::Off, Quotas::OFF), None);
     assert_eq!(line.as_slice(), [maker.id.entity()]);
     child.ancestors = line;
 
@@ -153,6 +160,7 @@ fn a_key_made_by_a_key_has_what_both_have() {
     assert_eq!(facts.expires_at, maker.terms.expires_at);
     assert_eq!(facts.budgets.root, maker.id.entity());
     assert_eq!(facts.budgets.own, at(rate("60/min")));
+    assert_eq!(facts.budgets.own_quotas.day.to_string(), "100");
     let expected: Vec<EntityId> = vec![maker.id.entity(), child.owner.entity()];
     assert_eq!(facts.ancestors.to_vec(), expected);
 

@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::facts::{Ancestors, Budgets, Facts, Method, State, Subject};
 use crate::ids::{ClientId, EntityId, OwnerId, TokenId};
 use crate::owner::Environment;
+use crate::quota::Quotas;
 use crate::rate::Limit;
 use crate::scope::ScopeSet;
 
@@ -64,6 +65,12 @@ pub struct Descent {
     /// Whether the owner's shared budget is drawn on too, and its limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared: Option<Limit>,
+    /// That credential's own quotas.
+    #[serde(default, skip_serializing_if = "Quotas::is_off")]
+    pub quotas: Quotas,
+    /// The owner's shared quotas.
+    #[serde(default, skip_serializing_if = "Quotas::is_off")]
+    pub shared_quotas: Quotas,
     /// From where it may be used.
     #[serde(default, skip_serializing_if = "AddressList::is_empty")]
     pub addr: AddressList,
@@ -99,6 +106,8 @@ impl AccessClaims {
                 own: descent.lim,
                 owner: descent.shared.map(|_| descent.own),
                 shared: descent.shared.unwrap_or(Limit::Off),
+                own_quotas: descent.quotas,
+                shared_quotas: descent.shared_quotas,
             },
         })
     }
@@ -115,6 +124,8 @@ impl Descent {
             root: facts.budgets.root,
             lim: facts.budgets.own,
             shared: facts.budgets.owner.map(|_| facts.budgets.shared),
+            quotas: facts.budgets.own_quotas,
+            shared_quotas: facts.budgets.shared_quotas,
             addr: facts.addresses.clone(),
         }
     }

@@ -11,6 +11,7 @@ use crate::facts::{Ancestors, Budgets, Facts, Method, State, Subject};
 use crate::ids::{ClientId, EntityId, OwnerId};
 use crate::jwt::{Confirmation, Thumbprint};
 use crate::owner::Environment;
+use crate::quota::Counted;
 use crate::scope::ScopeSet;
 
 /// Asks the portal to say why a credential is inactive: a form parameter beside `token`, with the value `1`.
@@ -110,6 +111,9 @@ pub struct GuardFacts {
     pub budgets: Budgets,
     /// The feed's position before this was looked up.
     pub pos: Position,
+    /// What all guards have counted of the budgets, where a quota holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<Counted>,
 }
 
 impl GuardFacts {
@@ -133,6 +137,7 @@ impl GuardFacts {
             jkt: facts.bound_to,
             budgets: facts.budgets,
             pos,
+            counted: Vec::new(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use keyway_core::facts::{Facts, State};
 use keyway_core::oauth::{EXPLAIN, Introspection};
+use keyway_core::quota::Counted;
 use keyway_core::source::SourceError;
 
 use super::http::{Portal, read};
@@ -29,4 +30,11 @@ pub(super) async fn facts(portal: &Portal, token: &str) -> Result<Option<Facts>,
 pub(super) async fn ended(portal: &Portal, token: &str) -> Result<bool, SourceError> {
     let answer = ask(portal, token).await?;
     Ok(answer.keyway.map_or(!answer.active, |facts| facts.state != State::Active))
+}
+
+/// What all guards have counted of a credential's budgets.
+pub(super) async fn counted(portal: &Portal, token: &str) -> Result<Vec<Counted>, SourceError> {
+    let answer = ask(portal, token).await?;
+    let unknown = || SourceError::Inconsistent("the portal no longer knows the credential".into());
+    Ok(answer.keyway.ok_or_else(unknown)?.counted)
 }

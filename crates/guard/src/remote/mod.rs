@@ -11,10 +11,11 @@ mod jwks;
 use std::sync::Arc;
 
 use keyway_core::change::{Epoch, FeedPage, FeedSnapshot, Position};
-use keyway_core::clock::{Duration, SystemClock};
+use keyway_core::clock::{Duration, SystemClock, Timestamp};
 use keyway_core::facts::Facts;
 use keyway_core::ids::EntityId;
 use keyway_core::jwt::VerificationKeys;
+use keyway_core::quota::Counted;
 use keyway_core::random::OsRandom;
 use keyway_core::record::RecordBatch;
 pub use keyway_core::secret::PlainSecret;
@@ -69,6 +70,14 @@ impl CredentialSource for RemoteSource {
     ) -> Pending<'a, bool> {
         Box::pin(introspection::ended(&self.portal, presented.plain))
     }
+    fn counted<'a>(
+        &'a self,
+        presented: Presented<'a>,
+        _: &'a Facts,
+        _: Timestamp,
+    ) -> Pending<'a, Vec<Counted>> {
+        Box::pin(introspection::counted(&self.portal, presented.plain))
+    }
     fn verification_keys(&self) -> Pending<'_, VerificationKeys> {
         Box::pin(jwks::keys(&self.portal))
     }
@@ -85,7 +94,7 @@ impl CredentialSource for RemoteSource {
 }
 
 impl RecordSink for RemoteSource {
-    fn store<'a>(&'a self, batch: &'a RecordBatch) -> Pending<'a, ()> {
+    fn store<'a>(&'a self, batch: &'a RecordBatch) -> Pending<'a, Vec<Counted>> {
         Box::pin(feed::store(&self.portal, batch))
     }
 }

@@ -122,7 +122,7 @@ async fn a_spent_limit_says_which_and_for_how_long() {
         verdict.refusal(),
         Some(&Refusal::LimitExceeded {
             limit: SpentLimit::Own,
-            rate: "60/min burst=2".parse().unwrap(),
+            measure: keyway_core::quota::Measure::Rate("60/min burst=2".parse().unwrap()),
             retry_after: 1
         })
     );

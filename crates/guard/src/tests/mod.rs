@@ -15,6 +15,8 @@ mod outside;
 #[cfg(not(feature = "shuttle"))]
 mod proofs;
 #[cfg(not(feature = "shuttle"))]
+mod quotas;
+#[cfg(not(feature = "shuttle"))]
 mod records;
 #[cfg(feature = "shuttle")]
 mod schedules;
@@ -35,6 +37,7 @@ use keyway_core::jwt::{AccessClaims, Algorithm, Descent, Jwks, SigningKey, Verif
 use keyway_core::owner::Environment;
 #[cfg(not(feature = "shuttle"))]
 use keyway_core::principal::Principal;
+use keyway_core::quota::{Counted, Day};
 use keyway_core::random::SeededRandom;
 use keyway_core::record::RecordBatch;
 use keyway_core::refusal::Refusal;
@@ -73,6 +76,8 @@ pub(super) struct Source {
     pub(super) at_gate: Notify,
     pub(super) look_ups: AtomicUsize,
     pub(super) batches: Mutex<Vec<RecordBatch>>,
+    /// Calls counted against quotas.
+    counted: Mutex<HashMap<(EntityId, Environment, Day), u64>>,
 }
 
 impl Source {
@@ -114,6 +119,21 @@ impl Source {
         }
         Ok(())
     }
+    fn total(&self, id: EntityId, environment: Environment, day: Day) -> Counted {
+        let counted = self.counted.lock();
+        let since = |first: Day| {
+            let ours = |(of, env, day): &(EntityId, Environment, Day)| {
+                (*of, *env) == (id, environment) && *day >= first
+            };
+            counted.iter().filter(|(key, _)| ours(key)).map(|(_, calls)| calls).sum()
+        };
+        Counted { id, environment, day, in_day: since(day), in_month: since(day.month().first_day()) }
+    }
+    /// What is stored of a budget's calls on a day.
+    #[cfg(not(feature = "shuttle"))]
+    pub(super) fn calls_on(&self, id: EntityId, day: Day) -> u64 {
+        self.counted.lock().get(&(id, Environment::Live, day)).copied().unwrap_or_default()
+    }
     async fn look_up(&self, presented: Presented<'_>) -> Result<Option<Facts>, SourceError> {
         self.look_ups.fetch_add(1, Ordering::SeqCst);
         let found = self.known.lock().get(&presented.digest).cloned();
@@ -153,6 +173,14 @@ impl CredentialSource for Source {
             Ok(changes.iter().any(|c| c.effect == Effect::Ended && c.position > since && ids.contains(&c.id)))
         })
     }
+    fn counted<'a>(&'a self, _: Presented<'a>, facts: &'a Facts, at: Timestamp) -> Pending<'a, Vec<Counted>> {
+        Box::pin(async move {
+            if self.failing.load(Ordering::SeqCst) {
+                return Err(SourceError::Unavailable("the database is down".into()));
+            }
+            Ok(facts.budgets.ids().map(|id| self.total(id, facts.environment, Day::of(at))).collect())
+        })
+    }
     fn verification_keys(&self) -> Pending<'_, VerificationKeys> {
         Box::pin(async move {
             self.keys_read.fetch_add(1, Ordering::SeqCst);
@@ -186,13 +214,27 @@ impl CredentialSource for Source {
 }
 
 impl RecordSink for Source {
-    fn store<'a>(&'a self, batch: &'a RecordBatch) -> Pending<'a, ()> {
+    fn store<'a>(&'a self, batch: &'a RecordBatch) -> Pending<'a, Vec<Counted>> {
         Box::pin(async move {
             if self.failing.load(Ordering::SeqCst) {
                 return Err(SourceError::Unavailable("the database is down".into()));
             }
-            self.batches.lock().push(batch.clone());
-            Ok(())
+            let mut batches = self.batches.lock();
+            let new = batches.iter().all(|before| before.id != batch.id);
+            if new {
+                batches.push(batch.clone());
+            }
+            let mut told = Vec::new();
+            for drawn in &batch.drawn {
+                for id in std::iter::once(drawn.root).chain(drawn.owner.map(OwnerId::entity)) {
+                    if new {
+                        let key = (id, drawn.environment, drawn.day);
+                        *self.counted.lock().entry(key).or_default() += drawn.calls;
+                    }
+                    told.push((id, drawn.environment, drawn.day));
+                }
+            }
+            Ok(told.into_iter().map(|(id, environment, day)| self.total(id, environment, day)).collect())
         })
     }
 }

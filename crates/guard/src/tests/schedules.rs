@@ -45,6 +45,14 @@ impl CredentialSource for Slow {
     ) -> Pending<'a, bool> {
         self.source.jwt_ended(presented, ids, since)
     }
+    fn counted<'a>(
+        &'a self,
+        presented: Presented<'a>,
+        facts: &'a Facts,
+        at: Timestamp,
+    ) -> Pending<'a, Vec<Counted>> {
+        self.source.counted(presented, facts, at)
+    }
     fn verification_keys(&self) -> Pending<'_, VerificationKeys> {
         self.source.verification_keys()
     }
@@ -68,7 +76,7 @@ impl CredentialSource for Slow {
 }
 
 impl RecordSink for Slow {
-    fn store<'a>(&'a self, batch: &'a RecordBatch) -> Pending<'a, ()> {
+    fn store<'a>(&'a self, batch: &'a RecordBatch) -> Pending<'a, Vec<Counted>> {
         RecordSink::store(&*self.source, batch)
     }
 }

@@ -11,6 +11,7 @@ use keyway_core::facts::{Budgets, Facts, Method, State, Subject};
 use keyway_core::ids::{ClientId, EntityId, OwnerId, TokenId};
 use keyway_core::jwt::{AccessClaims, Algorithm, Descent, Jwks, SigningKey, VerificationKeys, generate_key};
 use keyway_core::owner::Environment;
+use keyway_core::quota::{Counted, Quotas};
 use keyway_core::random::SeededRandom;
 use keyway_core::rate::Limit;
 use keyway_core::record::RecordBatch;
@@ -24,6 +25,7 @@ pub const ISSUER: &str = "http://portal.example";
 const START: Timestamp = Timestamp::from_seconds(1_795_510_800);
 /// Far out of reach, so that limits are reckoned and never spent.
 const LIMIT: &str = "1000000/s burst=1000000";
+const QUOTA: &str = "1000000000";
 
 #[derive(Debug)]
 struct Memory {
@@ -47,6 +49,9 @@ impl CredentialSource for Memory {
     fn jwt_ended<'a>(&'a self, _: Presented<'a>, _: &'a [EntityId], _: Position) -> Pending<'a, bool> {
         Box::pin(async { Ok(false) })
     }
+    fn counted<'a>(&'a self, _: Presented<'a>, _: &'a Facts, _: Timestamp) -> Pending<'a, Vec<Counted>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
     fn verification_keys(&self) -> Pending<'_, VerificationKeys> {
         Box::pin(async { Ok(VerificationKeys::from_jwks(&self.jwks).unwrap()) })
     }
@@ -62,8 +67,8 @@ impl CredentialSource for Memory {
 }
 
 impl RecordSink for Memory {
-    fn store<'a>(&'a self, _: &'a RecordBatch) -> Pending<'a, ()> {
-        Box::pin(async { Ok(()) })
+    fn store<'a>(&'a self, _: &'a RecordBatch) -> Pending<'a, Vec<Counted>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 }
 
@@ -78,6 +83,8 @@ pub struct House {
     pub jwt: String,
     /// A key whose limit is one call an hour.
     pub spent: String,
+    /// A key whose calls are counted by the calendar.
+    pub counted: String,
     /// Makes every look-up fail.
     pub failing: Arc<AtomicBool>,
     signer: SigningKey,
@@ -93,14 +100,19 @@ impl House {
         let jwks = Jwks { keys: vec![signer.public_jwk().unwrap()] };
         let keys = VerificationKeys::from_jwks(&jwks).unwrap();
         let mut known = HashMap::new();
-        let mut learn = |kind, method, limit: &str| {
+        let mut learn = |kind, method, limit: &str, quotas| {
             let secret = generate(&Brand::default(), kind, &random);
-            known.insert(secret.digest(), facts(method, limit, &random));
+            let mut facts = facts(method, limit, &random);
+            facts.budgets.own_quotas = quotas;
+            facts.budgets.shared_quotas = quotas;
+            known.insert(secret.digest(), facts);
             secret.expose().to_owned()
         };
-        let key = learn(Kind::LiveKey, Method::ApiKey, LIMIT);
-        let token = learn(Kind::AccessToken, Method::Oauth, LIMIT);
-        let spent = learn(Kind::LiveKey, Method::ApiKey, "1/h burst=1");
+        let key = learn(Kind::LiveKey, Method::ApiKey, LIMIT, Quotas::OFF);
+        let token = learn(Kind::AccessToken, Method::Oauth, LIMIT, Quotas::OFF);
+        let spent = learn(Kind::LiveKey, Method::ApiKey, "1/h burst=1", Quotas::OFF);
+        let many = QUOTA.parse().unwrap();
+        let counted = learn(Kind::LiveKey, Method::ApiKey, LIMIT, Quotas { day: many, month: many });
         let source = Arc::new(Memory { known, jwks, failing: Arc::default() });
         let failing = Arc::clone(&source.failing);
         let clock = Arc::new(ManualClock::at(START));
@@ -110,7 +122,8 @@ impl House {
         adjust(&mut settings);
         let sink: Arc<Memory> = Arc::clone(&source);
         let guard = Guard::new(settings, source, Some(sink), clock, Arc::new(SeededRandom::new(2)));
-        let mut house = Self { guard, key, token, jwt: String::new(), spent, failing, signer, keys, random };
+        let mut house =
+            Self { guard, key, token, jwt: String::new(), spent, counted, failing, signer, keys, random };
         house.jwt = house.another_jwt();
         house
     }
@@ -187,6 +200,13 @@ fn facts(method: Method, limit: &str, random: &SeededRandom) -> Facts {
         ancestors: smallvec![owner.entity()],
         signing_key: None,
         bound_to: None,
-        budgets: Budgets { root: id, own: limit, owner: Some(owner), shared: LIMIT.parse().unwrap() },
+        budgets: Budgets {
+            root: id,
+            own: limit,
+            owner: Some(owner),
+            shared: LIMIT.parse().unwrap(),
+            own_quotas: Quotas::OFF,
+            shared_quotas: Quotas::OFF,
+        },
     }
 }

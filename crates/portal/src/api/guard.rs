@@ -7,9 +7,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use keyway_core::audience::Audience;
 use keyway_core::change::{Epoch, Position};
 use keyway_core::oauth::{ClientKind, ErrorCode, OauthError};
-use keyway_core::record::RecordBatch;
+use keyway_core::record::{RecordBatch, Stored};
 use keyway_guard::actix::resource;
-use keyway_store::tables::records;
+use keyway_store::tables::{counted_calls, records};
 use keyway_store::{StoreError, feed};
 
 use crate::flows::params::Params;
@@ -54,7 +54,8 @@ async fn snapshot(portal: web::Data<Portal>, request: HttpRequest) -> Result<Htt
     Ok(HttpResponse::Ok().json(snapshot?))
 }
 
-/// Takes what a guard saw. A batch that comes twice counts once; what it says of other APIs' credentials, never.
+/// Takes what a guard saw. A batch that comes twice counts once; what it says of other APIs' credentials, never. Where
+/// it draws on quotas, the answer is what all guards have counted.
 async fn report(
     portal: web::Data<Portal>,
     request: HttpRequest,
@@ -76,15 +77,22 @@ async fn report(
     if batch.audience != audience {
         return Err(EndpointError::Forbidden("a resource server reports about its own audience"));
     }
+    let draws = !batch.drawn.is_empty();
     let stored: Result<_, StoreError> = portal
         .store
         .write(move |tx| {
             records::keep_own(tx.conn(), &mut batch)?;
-            records::store(tx.conn(), &batch, now)
+            records::store(tx.conn(), &batch, now)?;
+            Ok(batch.drawn)
         })
         .await;
-    stored?;
-    Ok(HttpResponse::NoContent().finish())
+    let drawn = stored?;
+    if !draws {
+        return Ok(HttpResponse::NoContent().finish());
+    }
+    let counted: Result<_, StoreError> =
+        portal.store.read(move |conn| counted_calls::totals(conn, &drawn)).await;
+    Ok(HttpResponse::Ok().json(Stored { counted: counted? }))
 }
 
 /// The audience of the resource server that asks. Nobody else gets anything.

@@ -18,6 +18,7 @@ use keyway_core::audience::{Access, Api, Catalogue, Grantable};
 use keyway_core::facts::{Facts, LimitDefaults};
 use keyway_core::ids::{ApiKeyId, OwnerId};
 use keyway_core::owner::{Environment, Owner};
+use keyway_core::quota::{Measure, Quota, Window};
 use keyway_core::scope::ScopeSet;
 use keyway_store::tables::{accounts, api_keys, owners};
 use keyway_store::{Conn, StoreError, Tx};
@@ -178,6 +179,14 @@ impl KeyRules {
                 return Err(KeyError::RateAboveOwner(shared));
             }
         }
+        for window in [Window::Day, Window::Month] {
+            let (own, shared) = (terms.quotas.of(window), self.limits.owner_quotas.of(window));
+            if let (Quota::Calls(_), Quota::Calls(most)) = (own, shared)
+                && own.exceeds(shared)
+            {
+                return Err(KeyError::QuotaAboveOwner(window, Measure::Quota(window, most)));
+            }
+        }
         let unverified = self.live_needs_verified && !holder.verified && !matches!(by, By::Operator);
         if unverified && terms.environment == Environment::Live {
             return Err(KeyError::Unverified);
@@ -204,6 +213,8 @@ fn state(key: &ApiKey) -> Value {
         "scopes": key.terms.scopes.to_string(),
         "addresses": key.terms.addresses.to_string(),
         "rate": key.terms.rate.map(|rate| rate.to_string()),
+        "quota_day": key.terms.quotas.day.calls(),
+        "quota_month": key.terms.quotas.month.calls(),
         "expires_at": key.terms.expires_at.map(keyway_core::Timestamp::to_rfc3339),
     })
 }

@@ -15,6 +15,7 @@ use keyway_core::facts::{Facts, LimitDefaults, Method, State, Subject};
 use keyway_core::ids::{EntityId, OwnerId};
 use keyway_core::jwt::{Jwks, VerificationKeys};
 use keyway_core::owner::Environment;
+use keyway_core::quota::Counted;
 use keyway_core::random::SeededRandom;
 use keyway_core::secret::SecretDigest;
 use keyway_core::source::{CredentialSource, Pending, Presented, SourceError};
@@ -45,6 +46,9 @@ impl CredentialSource for Keys {
     }
     fn jwt_ended<'a>(&'a self, _: Presented<'a>, _: &'a [EntityId], _: Position) -> Pending<'a, bool> {
         Box::pin(ready(Ok(false)))
+    }
+    fn counted<'a>(&'a self, _: Presented<'a>, _: &'a Facts, _: Timestamp) -> Pending<'a, Vec<Counted>> {
+        Box::pin(ready(Ok(Vec::new())))
     }
     fn verification_keys(&self) -> Pending<'_, VerificationKeys> {
         let keys = VerificationKeys::from_jwks(&Jwks { keys: Vec::new() });

@@ -63,6 +63,7 @@ impl House {
                 scopes: "notes:read".parse().unwrap(),
                 addresses: keyway_core::address::AddressList::default(),
                 rate: None,
+                quotas: keyway_core::quota::Quotas::OFF,
                 expires_at: None,
             },
             ancestors: makers.iter().map(|id| id.entity()).collect(),
@@ -191,6 +192,7 @@ async fn a_batch_counts_once_and_counts_add_up() {
                 address: Some([192, 0, 2, 1].into()),
                 latency_us: 10,
             }],
+            drawn: Vec::new(),
         };
         let (one, two) = (batch(1), batch(2));
         for sent in [&one, &one, &two] {

@@ -7,6 +7,7 @@ use keyway_core::Timestamp;
 use keyway_core::api_key::{ApiKey, EXPIRING_SOON, KeyStatus, Terms};
 use keyway_core::ids::{ApiKeyId, EntityId, OwnerId};
 use keyway_core::owner::Environment;
+use keyway_core::quota::{Quota, Quotas};
 use keyway_core::secret::SecretDigest;
 
 use crate::conn::Conn;
@@ -54,6 +55,8 @@ struct KeyRow {
     last_used_at: Option<i64>,
     last_used_address: Option<String>,
     version: i64,
+    quota_day: Option<i64>,
+    quota_month: Option<i64>,
 }
 
 impl TryFrom<KeyRow> for ApiKey {
@@ -73,6 +76,10 @@ impl TryFrom<KeyRow> for ApiKey {
                 scopes: TABLE.parse("scopes", &row.scopes)?,
                 addresses: TABLE.parse("addresses", &row.addresses)?,
                 rate: TABLE.parse_opt("rate", row.rate.as_deref())?,
+                quotas: Quotas {
+                    day: quota("quota_day", row.quota_day)?,
+                    month: quota("quota_month", row.quota_month)?,
+                },
                 expires_at: time_opt(row.expires_at),
             },
             ancestors: TABLE.parse_list("ancestors", &row.ancestors)?.into(),
@@ -89,6 +96,15 @@ impl TryFrom<KeyRow> for ApiKey {
             version: TABLE.count("version", row.version)?,
         })
     }
+}
+
+fn quota(column: &'static str, calls: Option<i64>) -> Result<Quota, StoreError> {
+    let Some(calls) = calls else { return Ok(Quota::Off) };
+    TABLE.count(column, calls)?.try_into().map(Quota::Calls).map_err(|_| TABLE.inconsistent(column))
+}
+
+fn stored_quota(quota: Quota) -> Option<i64> {
+    quota.calls().map(|calls| stored_count(calls.get()))
 }
 
 /// A key, whatever its state.
@@ -255,6 +271,8 @@ pub fn update(conn: &mut Conn, key: &ApiKey) -> Result<bool, StoreError> {
             api_keys::scopes.eq(key.terms.scopes.to_string()),
             api_keys::addresses.eq(key.terms.addresses.to_string()),
             api_keys::rate.eq(text_opt(key.terms.rate.as_ref())),
+            api_keys::quota_day.eq(stored_quota(key.terms.quotas.day)),
+            api_keys::quota_month.eq(stored_quota(key.terms.quotas.month)),
             api_keys::expires_at.eq(micros_opt(key.terms.expires_at)),
             api_keys::version.eq(api_keys::version + 1),
         ))

@@ -13,6 +13,7 @@ pub mod client_secrets;
 pub mod clients;
 pub mod codes;
 pub mod connections;
+pub mod counted_calls;
 pub mod device_codes;
 mod end_reason;
 pub mod endings;

@@ -1,4 +1,4 @@
-//! What guards report: hourly counts, single requests, last uses. A batch counts once.
+//! What guards report: hourly counts, single requests, last uses, calls that count against quotas. A batch counts once.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use keyway_core::{Duration, Timestamp};
 use crate::conn::{Conn, on_either};
 use crate::error::StoreError;
 use crate::schema::{record_batches, request_records, usage_counts};
-use crate::tables::{access_tokens, api_keys};
+use crate::tables::{access_tokens, api_keys, counted_calls};
 use crate::types::{stored_count, text_opt};
 
 /// Stores a batch; `false` if it was stored before.
@@ -43,6 +43,7 @@ pub fn store(conn: &mut Conn, batch: &RecordBatch, now: Timestamp) -> Result<boo
         // Tokens have no row of their own to say it in; then nothing matches.
         api_keys::touch(conn, used.credential, used.at, used.address)?;
     }
+    counted_calls::add(conn, &batch.drawn)?;
     Ok(true)
 }
 
@@ -67,6 +68,7 @@ pub fn keep_own(conn: &mut Conn, batch: &mut RecordBatch) -> Result<(), StoreErr
     let own = |id: &EntityId, named: Option<OwnerId>| {
         known.get(id).is_none_or(|(owner, ours)| *ours && named.is_none_or(|named| named == *owner))
     };
+    counted_calls::keep_own(conn, &batch.audience, &mut batch.drawn)?;
     batch.counts.retain(|count| own(&count.credential, Some(count.owner)));
     batch.last_uses.retain(|used| own(&used.credential, None));
     batch.records.retain(|record| record.credential.is_none_or(|id| own(&id, record.owner)));

@@ -131,6 +131,7 @@ impl World {
                 address: None,
                 latency_us: 10,
             }],
+            drawn: Vec::new(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The JSON of keys, in and out. Fields that are not known are refused: a typo must not widen anything.
 
+use std::num::NonZeroU64;
+
 use keyway_core::Timestamp;
 use keyway_core::api_key::{ApiKey, Grace, KeyStatus, MAX_NAME_LEN};
 use keyway_core::audience::Audience;
@@ -70,6 +72,9 @@ pub(super) struct NewKey {
     /// `90d`, a date, a moment, or `never`.
     expires: Option<String>,
     rate: Option<String>,
+    /// Calls a calendar day, and a calendar month (UTC).
+    quota_day: Option<u64>,
+    quota_month: Option<u64>,
     addresses: Vec<String>,
 }
 
@@ -83,6 +88,8 @@ impl NewKey {
             scopes: self.scopes,
             expires: self.expires.unwrap_or_default(),
             rate: self.rate.unwrap_or_default(),
+            quota_day: number(self.quota_day),
+            quota_month: number(self.quota_month),
             addresses: self.addresses.join(" "),
         }
     }
@@ -99,14 +106,22 @@ pub(super) struct PatchedKey {
     /// `null` for the setting's.
     #[serde(deserialize_with = "or_none")]
     rate: Option<Option<String>>,
+    #[serde(deserialize_with = "or_none")]
+    quota_day: Option<Option<u64>>,
+    #[serde(deserialize_with = "or_none")]
+    quota_month: Option<Option<u64>>,
     addresses: Option<Vec<String>>,
     enabled: Option<bool>,
     /// The version that was looked at: with another one nothing is changed.
     version: Option<u64>,
 }
 
-fn or_none<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Option<String>>, D::Error> {
+fn or_none<'de, T: Deserialize<'de>, D: Deserializer<'de>>(input: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(input).map(Some)
+}
+
+fn number(calls: Option<u64>) -> String {
+    calls.map(|calls| calls.to_string()).unwrap_or_default()
 }
 
 impl PatchedKey {
@@ -118,6 +133,8 @@ impl PatchedKey {
             scopes: self.scopes,
             expires: self.expires,
             rate: self.rate.map(Option::unwrap_or_default),
+            quota_day: self.quota_day.map(number),
+            quota_month: self.quota_month.map(number),
             addresses: self.addresses.map(|list| list.join(" ")),
         };
         let nothing = raw.name.is_none()
@@ -125,6 +142,8 @@ impl PatchedKey {
             && raw.scopes.is_none()
             && raw.expires.is_none()
             && raw.rate.is_none()
+            && raw.quota_day.is_none()
+            && raw.quota_month.is_none()
             && raw.addresses.is_none();
         if nothing && (self.version.is_none() || self.enabled.is_none()) {
             return match self.enabled {
@@ -166,6 +185,8 @@ pub(super) struct KeyView<'k> {
     scopes: Vec<String>,
     addresses: Vec<String>,
     rate: Option<String>,
+    quota_day: Option<NonZeroU64>,
+    quota_month: Option<NonZeroU64>,
     created_at: String,
     expires_at: Option<String>,
     last_used_at: Option<String>,
@@ -198,6 +219,8 @@ impl<'k> KeyView<'k> {
             scopes: terms.scopes.iter().map(ToString::to_string).collect(),
             addresses: terms.addresses.iter().map(ToString::to_string).collect(),
             rate: terms.rate.map(|rate| rate.to_string()),
+            quota_day: terms.quotas.day.calls(),
+            quota_month: terms.quotas.month.calls(),
             created_at: key.created_at.to_rfc3339(),
             expires_at: when(terms.expires_at),
             last_used_at: when(key.last_used_at),

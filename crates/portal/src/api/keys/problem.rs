@@ -30,6 +30,7 @@ pub(super) fn of(error: &KeyError) -> Problem {
         | KeyError::UnknownAudience(_)
         | KeyError::AudienceWithoutScope(_)
         | KeyError::RateAboveOwner(_)
+        | KeyError::QuotaAboveOwner(..)
         | KeyError::RateOfMaker
         | KeyError::Expiry(_) => invalid(),
         KeyError::NotGrantable(_) => Problem::new(403, "not_grantable", "Not everybody may give this scope"),

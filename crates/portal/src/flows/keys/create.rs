@@ -6,6 +6,7 @@ use keyway_core::credential::{self, Brand, Kind};
 use keyway_core::facts::Ancestors;
 use keyway_core::ids::{ApiKeyId, OwnerId};
 use keyway_core::owner::Environment;
+use keyway_core::quota::Quotas;
 use keyway_core::rate::Limit;
 use keyway_core::secret::PlainSecret;
 use keyway_store::Tx;
@@ -44,6 +45,7 @@ pub fn create(
         scopes: draft.scopes,
         addresses: draft.addresses,
         rate: draft.rate,
+        quotas: draft.quotas,
         expires_at: draft.lifetime.unwrap_or_default().end(act.now)?,
     };
     let mut ancestors = Ancestors::new();
@@ -83,7 +85,7 @@ pub fn create(
 
 /// What is not said follows from the maker; what is said must lie within it.
 fn inherit(terms: &mut Terms, bounds: &Terms, lifetime: Option<Lifetime>) -> Result<(), KeyError> {
-    if terms.rate.is_some() {
+    if terms.rate.is_some() || !terms.quotas.is_off() {
         return Err(KeyError::RateOfMaker);
     }
     if terms.addresses.is_empty() {
@@ -92,7 +94,7 @@ fn inherit(terms: &mut Terms, bounds: &Terms, lifetime: Option<Lifetime>) -> Res
     if lifetime.is_none() {
         terms.expires_at = sooner(terms.expires_at, bounds.expires_at);
     }
-    match terms.first_excess(bounds, Limit::Off) {
+    match terms.first_excess(bounds, Limit::Off, Quotas::OFF) {
         Some(excess) => Err(KeyError::BeyondMaker(excess)),
         None => Ok(()),
     }

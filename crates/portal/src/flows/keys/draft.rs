@@ -6,6 +6,7 @@ use keyway_core::address::AddressList;
 use keyway_core::api_key::{Lifetime, MAX_NAME_LEN, MAX_NOTE_LEN};
 use keyway_core::audience::MAX_AUDIENCE_LEN;
 use keyway_core::owner::Environment;
+use keyway_core::quota::{InvalidQuota, Quota, Quotas};
 use keyway_core::rate::Rate;
 use keyway_core::scope::{Scope, ScopeSet};
 
@@ -31,6 +32,8 @@ pub struct KeyDraft {
     pub lifetime: Option<Lifetime>,
     /// Its own limit.
     pub rate: Option<Rate>,
+    /// Its own quotas.
+    pub quotas: Quotas,
     /// From where it may be used.
     pub addresses: AddressList,
 }
@@ -52,6 +55,10 @@ pub struct RawKey {
     pub expires: String,
     /// As [`Rate`] reads it; empty for the default.
     pub rate: String,
+    /// Calls a calendar day; empty for the default.
+    pub quota_day: String,
+    /// Calls a calendar month; empty for the default.
+    pub quota_month: String,
     /// Addresses and networks.
     pub addresses: String,
 }
@@ -69,6 +76,10 @@ pub struct RawPatch {
     pub expires: Option<String>,
     /// As [`Rate`] reads it; empty for the default.
     pub rate: Option<String>,
+    /// Calls a calendar day; empty for the default.
+    pub quota_day: Option<String>,
+    /// Calls a calendar month; empty for the default.
+    pub quota_month: Option<String>,
     /// Addresses and networks.
     pub addresses: Option<String>,
 }
@@ -109,6 +120,12 @@ impl Reader {
         let text = text.trim();
         self.take("rate", if text.is_empty() { Ok(None) } else { text.parse().map(Some) })
     }
+    fn quota(&mut self, field: &'static str, text: &str) -> Option<Quota> {
+        let text = text.trim();
+        let read = if text.is_empty() { Ok(Quota::Off) } else { text.parse() };
+        // Only the settings lift a quota.
+        self.take(field, read.and_then(|quota| (text != "off").then_some(quota).ok_or(InvalidQuota)))
+    }
     fn lifetime(&mut self, text: &str) -> Option<Lifetime> {
         self.take("expires", text.trim().parse())
     }
@@ -138,6 +155,8 @@ impl RawKey {
         let lifetime =
             if self.expires.is_empty() { Some(None) } else { reader.lifetime(&self.expires).map(Some) };
         let rate = reader.rate(&self.rate);
+        let quota_day = reader.quota("quota_day", &self.quota_day);
+        let quota_month = reader.quota("quota_month", &self.quota_month);
         let addresses = reader.addresses(&self.addresses);
         let few = self.audiences.len() <= MAX_AUDIENCES
             && self.audiences.iter().all(|audience| audience.len() <= MAX_AUDIENCE_LEN);
@@ -154,6 +173,7 @@ impl RawKey {
                 scopes: scopes?,
                 lifetime: lifetime?,
                 rate: rate?,
+                quotas: Quotas { day: quota_day?, month: quota_month? },
                 addresses: addresses?,
             })
         })();
@@ -174,6 +194,8 @@ impl RawPatch {
             scopes: self.scopes.as_deref().and_then(|words| reader.scopes(words)),
             lifetime: self.expires.as_deref().and_then(|text| reader.lifetime(text)),
             rate: self.rate.as_deref().and_then(|text| reader.rate(text)),
+            quota_day: self.quota_day.as_deref().and_then(|text| reader.quota("quota_day", text)),
+            quota_month: self.quota_month.as_deref().and_then(|text| reader.quota("quota_month", text)),
             addresses: self.addresses.as_deref().and_then(|text| reader.addresses(text)),
             version: None,
         };

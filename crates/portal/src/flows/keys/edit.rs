@@ -4,6 +4,7 @@ use keyway_core::address::AddressList;
 use keyway_core::api_key::{ApiKey, Excess, Lifetime, Terms, sooner};
 use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::ids::{ApiKeyId, OwnerId};
+use keyway_core::quota::{Quota, Quotas};
 use keyway_core::rate::{Limit, Rate};
 use keyway_core::scope::ScopeSet;
 use keyway_store::Tx;
@@ -25,6 +26,10 @@ pub struct KeyPatch {
     pub lifetime: Option<Lifetime>,
     /// Its own limit; `Some(None)` for the setting's.
     pub rate: Option<Option<Rate>>,
+    /// Its own quota a day; off for the setting's.
+    pub quota_day: Option<Quota>,
+    /// Its own quota a month; off for the setting's.
+    pub quota_month: Option<Quota>,
     /// From where it may be used.
     pub addresses: Option<AddressList>,
     /// The version that was looked at, if one was.
@@ -56,6 +61,8 @@ pub fn edit(
     after.note = patch.note.unwrap_or(after.note);
     after.terms.addresses = patch.addresses.unwrap_or(after.terms.addresses);
     after.terms.rate = patch.rate.unwrap_or(after.terms.rate);
+    after.terms.quotas.day = patch.quota_day.unwrap_or(after.terms.quotas.day);
+    after.terms.quotas.month = patch.quota_month.unwrap_or(after.terms.quotas.month);
     if let Some(scopes) = patch.scopes.filter(|scopes| *scopes != before.terms.scopes) {
         let apis = rules.audiences(&[], &scopes)?;
         after.terms.audiences = apis.iter().map(|api| api.audience.clone()).collect();
@@ -64,15 +71,15 @@ pub fn edit(
     if let Some(lifetime) = patch.lifetime {
         after.terms.expires_at = lifetime.end(act.now)?;
     }
-    let default = rules.limits.credential;
-    if after.terms.first_excess(&before.terms, default).is_some() {
+    let (rate, quotas) = (rules.limits.credential, rules.limits.credential_quotas);
+    if after.terms.first_excess(&before.terms, rate, quotas).is_some() {
         check_widening(tx, rules, by, &before, &after.terms)?;
     }
     if !api_keys::update(tx.conn(), &after)? {
         return Err(KeyError::ChangedMeanwhile);
     }
     after.version = before.version + 1;
-    if before.terms.first_excess(&after.terms, default).is_some() {
+    if before.terms.first_excess(&after.terms, rate, quotas).is_some() {
         tx.publish(NewChange::ended(EntityKind::ApiKey, id, act.now));
     } else if before.terms != after.terms {
         tx.publish(NewChange::changed(EntityKind::ApiKey, id, act.now));
@@ -99,7 +106,7 @@ fn check_widening(
 
 /// Terms of a key made by keys lie within theirs, and its limit is theirs.
 pub(super) fn check_lineage(tx: &mut Tx<'_>, key: &ApiKey, terms: &Terms) -> Result<(), KeyError> {
-    if !key.ancestors.is_empty() && terms.rate.is_some() {
+    if !key.ancestors.is_empty() && (terms.rate.is_some() || !terms.quotas.is_off()) {
         return Err(KeyError::RateOfMaker);
     }
     let makers = makers(tx.conn(), key)?;
@@ -109,8 +116,8 @@ pub(super) fn check_lineage(tx: &mut Tx<'_>, key: &ApiKey, terms: &Terms) -> Res
         return Err(KeyError::BeyondMaker(Excess::Expiry));
     }
     for maker in makers {
-        let bounds = Terms { rate: None, ..maker.terms };
-        if let Some(excess) = terms.first_excess(&bounds, Limit::Off) {
+        let bounds = Terms { rate: None, quotas: Quotas::OFF, ..maker.terms };
+        if let Some(excess) = terms.first_excess(&bounds, Limit::Off, Quotas::OFF) {
             return Err(KeyError::BeyondMaker(excess));
         }
     }
@@ -124,7 +131,7 @@ fn check_maker(by: &By, key: &ApiKey, terms: &Terms) -> Result<(), KeyError> {
         return Err(KeyError::NotMadeByIt);
     }
     let (bounds, _) = ApiKey::bounds_of(maker);
-    match terms.first_excess(&bounds, Limit::Off) {
+    match terms.first_excess(&bounds, Limit::Off, Quotas::OFF) {
         Some(excess) => Err(KeyError::BeyondMaker(excess)),
         None => Ok(()),
     }

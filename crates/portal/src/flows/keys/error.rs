@@ -1,6 +1,7 @@
 //! Why something is not done to an API key.
 
 use keyway_core::api_key::{Excess, InvalidLifetime};
+use keyway_core::quota::{Measure, Window};
 use keyway_core::rate::Rate;
 use keyway_store::StoreError;
 
@@ -28,6 +29,9 @@ pub enum KeyError {
     /// Its own limit would be above the one that it shares.
     #[error("the limit may be at most {0}, which all credentials of the owner share")]
     RateAboveOwner(Rate),
+    /// Its own quota would be above the one that it shares.
+    #[error("the quota may be at most {1}, which all credentials of the owner share")]
+    QuotaAboveOwner(Window, Measure),
     /// A key made by a credential draws on that credential's limit.
     #[error("a key made by a credential draws on that credential's limit: leave the limit out")]
     RateOfMaker,
@@ -85,7 +89,15 @@ fn excess(of: &Excess) -> String {
         Excess::Scope(scope) => format!("the credential does not have the scope {scope} itself"),
         Excess::Addresses => "the credential may not be used from all of these addresses itself".into(),
         Excess::Rate => "the credential's own limit is lower".into(),
+        Excess::Quota(window) => format!("the credential's own quota a {} is lower", window.as_str()),
         Excess::Expiry => "the credential ends before that itself".into(),
+    }
+}
+
+const fn quota(window: Window) -> &'static str {
+    match window {
+        Window::Day => "quota_day",
+        Window::Month => "quota_month",
     }
 }
 
@@ -97,6 +109,7 @@ impl KeyError {
             Self::NoScopes | Self::UnknownScope(_) | Self::NotGrantable(_) => "scopes",
             Self::UnknownAudience(_) | Self::AudienceWithoutScope(_) => "audience",
             Self::RateAboveOwner(_) | Self::RateOfMaker => "rate",
+            Self::QuotaAboveOwner(window, _) => quota(*window),
             Self::Expiry(_) => "expires",
             Self::BeyondMaker(of) => match of {
                 Excess::Environment => "environment",
@@ -104,6 +117,7 @@ impl KeyError {
                 Excess::Scope(_) => "scopes",
                 Excess::Addresses => "addresses",
                 Excess::Rate => "rate",
+                Excess::Quota(window) => quota(*window),
                 Excess::Expiry => "expires",
             },
             Self::Unverified => "environment",

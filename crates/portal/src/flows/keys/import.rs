@@ -204,6 +204,7 @@ fn read(rules: &KeyRules, line: ImportLine, now: Timestamp) -> Result<(String, S
         scopes,
         addresses: keyway_core::address::AddressList::default(),
         rate: None,
+        quotas: keyway_core::quota::Quotas::OFF,
         expires_at,
     };
     Ok((name, prefix, terms))

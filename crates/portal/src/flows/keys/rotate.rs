@@ -4,6 +4,7 @@ use keyway_core::api_key::{ApiKey, Excess, Grace, InvalidLifetime, KeyStatus, Te
 use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::credential;
 use keyway_core::ids::{ApiKeyId, OwnerId};
+use keyway_core::quota::Quotas;
 use keyway_core::rate::Limit;
 use keyway_core::secret::PlainSecret;
 use keyway_store::Tx;
@@ -125,11 +126,11 @@ fn bound_by(terms: &mut Terms, old: &ApiKey, maker: &keyway_core::facts::Facts) 
     let (bounds, _) = ApiKey::bounds_of(maker);
     terms.expires_at = sooner(terms.expires_at, bounds.expires_at);
     let itself = maker.id == old.id.entity();
-    if !itself && terms.rate.is_some() {
+    if !itself && (terms.rate.is_some() || !terms.quotas.is_off()) {
         return Err(KeyError::NotMadeByIt);
     }
-    let compared = Terms { rate: None, ..terms.clone() };
-    match compared.first_excess(&bounds, Limit::Off) {
+    let compared = Terms { rate: None, quotas: Quotas::OFF, ..terms.clone() };
+    match compared.first_excess(&bounds, Limit::Off, Quotas::OFF) {
         Some(_) => Err(KeyError::NotMadeByIt),
         None => Ok(()),
     }

@@ -206,10 +206,15 @@ fn everything_wrong_with_a_form_is_named_at_once() {
         scopes: vec!["a\"b".into()],
         expires: "soon".into(),
         rate: "many".into(),
+        quota_day: "off".into(),
+        quota_month: "0".into(),
         addresses: "10.0.0.0/33".into(),
     };
     let fields: Vec<_> = raw.read().unwrap_err().into_keys().collect();
-    assert_eq!(fields, ["addresses", "environment", "expires", "name", "note", "rate", "scopes"]);
+    assert_eq!(
+        fields,
+        ["addresses", "environment", "expires", "name", "note", "quota_day", "quota_month", "rate", "scopes"]
+    );
 }
 
 #[test]

@@ -9,8 +9,9 @@ use keyway_core::credential::{Kind, Shape, Shapes};
 use keyway_core::facts::{Facts, Method};
 use keyway_core::jwt::{Confirmation, LEEWAY};
 use keyway_core::oauth::{Client, ClientKind, GuardFacts, Introspection};
+use keyway_core::quota::Day;
 use keyway_core::secret::PlainSecret;
-use keyway_store::tables::{families, refresh_tokens};
+use keyway_store::tables::{counted_calls, families, refresh_tokens};
 use keyway_store::{Conn, StoreError, facts, feed};
 
 use super::live::{self, why_inactive};
@@ -49,7 +50,14 @@ pub fn introspect(
         (_, Some(verified)) => outside::facts(conn, &issuance.limits, verified)?,
         (_, None) => live::access_token(conn, issuance, shapes, &asked.token)?,
     };
-    Ok(answer(issuance, asked, found.as_ref(), position, now))
+    let mut answer = answer(issuance, asked, found.as_ref(), position, now);
+    // A guard that asks begins to count.
+    let counting = found.filter(|facts| asked.explain && facts.budgets.has_quotas());
+    if let (Some(told), Some(facts)) = (answer.keyway.as_mut(), counting) {
+        let budgets: Vec<_> = facts.budgets.ids().map(|id| (id, facts.environment, Day::of(now))).collect();
+        told.counted = counted_calls::of(conn, &budgets)?;
+    }
+    Ok(answer)
 }
 
 /// The answer where the facts are known, as of `position`; without facts there is no such credential.

@@ -1,5 +1,7 @@
 //! `GET /keys/{id}`: the facts about a key, and what can be done with it.
 
+use std::num::NonZeroU64;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Path};
@@ -31,6 +33,8 @@ struct Facts {
     created_by: String,
     last_used_address: Option<String>,
     rate: Option<String>,
+    quota_day: Option<NonZeroU64>,
+    quota_month: Option<NonZeroU64>,
     addresses: Vec<String>,
     audiences: Vec<String>,
     note: Option<String>,
@@ -159,6 +163,8 @@ fn facts(key: &ApiKey, creator: Option<String>, now: Timestamp) -> Facts {
         created_by: creator.unwrap_or_else(|| "a deleted account".to_owned()),
         last_used_address: key.last_used_address.map(|a| a.to_string()),
         rate: key.terms.rate.map(|rate| rate.to_string()),
+        quota_day: key.terms.quotas.day.calls(),
+        quota_month: key.terms.quotas.month.calls(),
         addresses: key.terms.addresses.iter().map(ToString::to_string).collect(),
         audiences: key.terms.audiences.iter().map(ToString::to_string).collect(),
         note: (!key.note.is_empty()).then(|| key.note.clone()),

@@ -1,10 +1,13 @@
 //! The form of a key: `/keys/new` and `/keys/{id}/edit`.
 
+use std::num::NonZeroU64;
+
 use actix_web::HttpResponse;
 use actix_web::web::{self, Path, Query};
 use keyway_core::api_key::{ApiKey, Lifetime};
 use keyway_core::audience::{Access, Api};
 use keyway_core::owner::Environment;
+use keyway_core::quota::Quota;
 use keyway_core::rate::Rate;
 use keyway_core::scope::ScopeSet;
 use keyway_core::{Duration, Timestamp};
@@ -32,6 +35,8 @@ pub(super) struct KeyForm {
     expiry: String,
     expires_on: String,
     rate: String,
+    quota_day: String,
+    quota_month: String,
     addresses: String,
     note: String,
     /// Makes a double submit one key.
@@ -64,6 +69,8 @@ struct Context<'c> {
     expiry_choices: Vec<ExpiryChoice>,
     live_refused: Option<&'static str>,
     max_rate: String,
+    max_quota_day: Option<NonZeroU64>,
+    max_quota_month: Option<NonZeroU64>,
 }
 
 pub(super) async fn new(
@@ -109,6 +116,8 @@ pub(super) async fn create(
         scopes: vec![form.scope.clone()],
         expires: form.expires(),
         rate: form.rate.clone(),
+        quota_day: form.quota_day.clone(),
+        quota_month: form.quota_month.clone(),
         addresses: form.addresses.clone(),
     };
     let draft = match raw.read() {
@@ -154,6 +163,8 @@ pub(super) async fn edit(
         scope: key.terms.scopes.to_string(),
         expiry: "keep".to_owned(),
         rate: key.terms.rate.map(|rate| rate.to_string()).unwrap_or_default(),
+        quota_day: own_quota(key.terms.quotas.day),
+        quota_month: own_quota(key.terms.quotas.month),
         addresses: lines.join("\n"),
         note: key.note.clone(),
         version: key.version.to_string(),
@@ -175,6 +186,8 @@ pub(super) async fn save(
         scopes: Some(vec![form.scope.clone()]),
         expires: (form.expiry != "keep").then(|| form.expires()),
         rate: Some(form.rate.clone()),
+        quota_day: Some(form.quota_day.clone()),
+        quota_month: Some(form.quota_month.clone()),
         addresses: Some(form.addresses.clone()),
     };
     let patch = match raw.read() {
@@ -207,6 +220,10 @@ impl KeyForm {
     fn scopes(&self) -> ScopeSet {
         self.scope.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect()
     }
+}
+
+fn own_quota(quota: Quota) -> String {
+    quota.calls().map(|calls| calls.to_string()).unwrap_or_default()
 }
 
 /// The form again, with what was wrong; a stale sign-in is mended first and leads back to what was typed.
@@ -289,6 +306,8 @@ async fn page(
         expiry_choices: expiry_choices(key, portal.now()),
         live_refused: (!me.may_go_live(portal))
             .then_some("Verify your e-mail address first: until then keys are for test data."),
+        max_quota_day: portal.settings.limit_defaults.owner_quotas.day.calls(),
+        max_quota_month: portal.settings.limit_defaults.owner_quotas.month.calls(),
         max_rate: max_rate.map_or("no limit".to_owned(), |rate: Rate| rate.to_string()),
     };
     let template = "pages/keys/form.html";

@@ -5,7 +5,7 @@ use keyway_core::api_key::ApiKey;
 use keyway_core::ids::OwnerId;
 use keyway_core::secret::SecretDigest;
 
-use super::TABLE;
+use super::{TABLE, stored_quota};
 use crate::conn::{Conn, on_either};
 use crate::error::StoreError;
 use crate::schema::api_keys;
@@ -30,6 +30,8 @@ struct NewRow<'k> {
     scopes: String,
     addresses: String,
     rate: Option<String>,
+    quota_day: Option<i64>,
+    quota_month: Option<i64>,
     expires_at: Option<i64>,
     ancestors: String,
     created_at: i64,
@@ -55,6 +57,8 @@ impl<'k> NewRow<'k> {
             scopes: key.terms.scopes.to_string(),
             addresses: key.terms.addresses.to_string(),
             rate: text_opt(key.terms.rate.as_ref()),
+            quota_day: stored_quota(key.terms.quotas.day),
+            quota_month: stored_quota(key.terms.quotas.month),
             expires_at: micros_opt(key.terms.expires_at),
             ancestors: text_list(&key.ancestors),
             created_at: key.created_at.as_micros(),

@@ -7,6 +7,7 @@ use keyway_core::ids::ClientId;
 use keyway_core::jwt::Thumbprint;
 use keyway_core::oauth::{Client, ClientKind, ErrorCode, TokenFormat};
 use keyway_core::owner::Environment;
+use keyway_core::quota::Quotas;
 use keyway_core::secret::PlainSecret;
 use keyway_store::StoreError;
 use keyway_store::testing::Backend;
@@ -32,6 +33,7 @@ async fn key(it: &World, lifetime: Option<Lifetime>, addresses: &str) -> (ApiKey
         scopes: "notes:read notes:write".parse().unwrap(),
         lifetime,
         rate: Some("50/min burst=20".parse().unwrap()),
+        quotas: Quotas { day: "500".parse().unwrap(), ..Quotas::OFF },
         addresses: addresses.parse::<AddressList>().unwrap(),
     };
     let (act, owner, plain) = (it.act(), it.owner, secret.clone());
