@@ -9,6 +9,8 @@ mod disconnect;
 mod kept;
 mod sign_in;
 mod sign_up;
+#[cfg(test)]
+mod tests;
 
 use keyway_core::ids::SessionId;
 use keyway_core::{Duration, Timestamp};

@@ -16,6 +16,7 @@ pub mod links;
 pub mod logout;
 pub mod mail;
 pub mod params;
+pub mod providers;
 pub mod pushed;
 pub mod registration;
 pub mod shown;

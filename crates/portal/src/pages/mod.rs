@@ -1,5 +1,6 @@
 //! The pages, one (with its forms) a file: extract, authorise, one call into a flow, render.
 
+mod admin;
 pub mod apps;
 mod asked;
 mod audit;
@@ -56,6 +57,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .configure(overview::configure)
         .configure(settings::configure)
         .configure(connections::configure)
+        .configure(admin::configure)
         .configure(audit::configure)
         .configure(dev::configure)
         .configure(operations::configure_pages);

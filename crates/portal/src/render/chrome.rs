@@ -92,11 +92,16 @@ const NAVIGATION: &[(&str, &str, &str, &str)] = &[
     ("Settings", "/settings/profile", "gear", "/settings"),
 ];
 
-fn navigation(path: &str) -> Vec<NavItem> {
+/// The same for administrators alone.
+const ADMINISTRATION: &[(&str, &str, &str, &str)] =
+    &[("Providers", "/admin/providers", "plug", "/admin/providers")];
+
+fn navigation(path: &str, is_admin: bool) -> Vec<NavItem> {
     let within =
         |under: &str| path == under || path.strip_prefix(under).is_some_and(|rest| rest.starts_with('/'));
     let item = |&(label, href, icon, under)| NavItem { label, href, icon, current: within(under) };
-    NAVIGATION.iter().map(item).collect()
+    let further = if is_admin { ADMINISTRATION } else { &[] };
+    NAVIGATION.iter().chain(further).map(item).collect()
 }
 
 impl Chrome {
@@ -106,7 +111,7 @@ impl Chrome {
             csrf: &self.csrf,
             user: self.user.as_ref(),
             path: &self.path,
-            nav: navigation(&self.path),
+            nav: navigation(&self.path, self.user.as_ref().is_some_and(|user| user.is_admin)),
             flash: self.flash.as_ref(),
             dev: self.dev,
             now: self.now,
@@ -121,12 +126,15 @@ mod tests {
     #[test]
     fn one_navigation_item_is_current() {
         let current = |path| {
-            let items: Vec<_> = navigation(path).into_iter().filter(|i| i.current).map(|i| i.label).collect();
+            let items: Vec<_> =
+                navigation(path, true).into_iter().filter(|i| i.current).map(|i| i.label).collect();
             items
         };
         assert_eq!(current("/"), ["Overview"]);
         assert_eq!(current("/keys/new"), ["Keys"]);
         assert_eq!(current("/settings/sessions"), ["Settings"]);
+        assert_eq!(current("/admin/providers/acme"), ["Providers"]);
+        assert!(navigation("/", false).iter().all(|item| !item.href.starts_with("/admin")));
         assert!(current("/keyscape").is_empty());
     }
 }
