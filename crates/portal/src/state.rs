@@ -14,6 +14,7 @@ use keyway_guard::Guard;
 use keyway_store::Store;
 use keyway_store::seal::MasterKey;
 use keyway_store::tables::audit::Actor;
+use keyway_store::tables::connections::DemoIdentities;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -101,6 +102,11 @@ impl Portal {
     /// An act of `actor`, now, from `address`.
     pub fn act(&self, actor: Actor, address: IpAddr) -> Act {
         Act { now: self.now(), random: Arc::clone(&self.random), actor, address: Some(address) }
+    }
+
+    /// Whether identities of the demo provider count here.
+    pub const fn demo_identities(&self) -> DemoIdentities {
+        if self.settings.dev { DemoIdentities::Counted } else { DemoIdentities::Ignored }
     }
 
     /// A page for a visitor, with what the last form did, if that has not been shown.

@@ -9,6 +9,7 @@ use keyway_portal::backchannel;
 use keyway_portal::flows::bootstrap;
 use keyway_portal::mail::{self, Mailer};
 use keyway_portal::passwords::PasswordCost;
+use keyway_portal::providers::renewal;
 use keyway_portal::state::Portal;
 use keyway_sample_api::SampleApi;
 use keyway_store::StoreError;
@@ -141,6 +142,7 @@ fn start_portal(
     };
     servers.beside(mail::deliver(portal.clone().into_inner(), mailer));
     servers.beside(backchannel::deliver(portal.clone().into_inner()));
+    servers.beside(renewal::keep_fresh(portal.clone().into_inner()));
     servers.guard("portal", &portal.guard);
     portal.metrics.register(Box::new(servers.guard_sizes().clone()))?;
     let served = portal.clone();

@@ -22,7 +22,7 @@ use keyway_store::{Conn, StoreError, Tx};
 pub use confirm::{ConfirmError, confirm};
 pub use connect::{ConnectError, Connected, connect};
 pub use disconnect::{DisconnectError, disconnect, end_connections};
-pub use kept::Keeping;
+pub use kept::{Keeping, open, seal};
 pub use sign_in::{SignedInThere, sign_in};
 pub use sign_up::{SignUpThereError, sign_up, sign_up_to_verify};
 

@@ -4,6 +4,7 @@ mod arrive;
 mod callback;
 mod disconnect;
 pub(super) mod offers;
+mod refresh;
 mod refused;
 mod start;
 
@@ -15,7 +16,7 @@ use actix_web::web::{self, ServiceConfig};
 use keyway_core::Timestamp;
 use keyway_store::StoreError;
 use keyway_store::tables::accounts;
-use keyway_store::tables::connections::{self, Connection, DemoIdentities};
+use keyway_store::tables::connections::{self, Connection};
 use serde::Serialize;
 
 use crate::error::PageError;
@@ -28,6 +29,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
     cfg.service(web::resource("/connections").route(web::get().to(show)))
         .service(web::resource("/connections/{id}/start").route(web::post().to(start::start)))
         .service(web::resource("/connections/{id}/callback").route(web::get().to(callback::callback)))
+        .service(web::resource("/connections/{id}/refresh").route(web::post().to(refresh::submit)))
         .service(
             web::resource("/connections/{id}/disconnect")
                 .route(web::get().to(disconnect::ask))
@@ -66,14 +68,9 @@ struct ConnectedView {
     last_way_in: bool,
 }
 
-/// Whether identities of the demo provider count here.
-pub(super) fn demo_identities(portal: &Portal) -> DemoIdentities {
-    if portal.settings.dev { DemoIdentities::Counted } else { DemoIdentities::Ignored }
-}
-
 /// The connections of who is signed in, and whether they have a password too.
 pub(super) async fn own(portal: &Portal, me: &SignedIn) -> Result<(Vec<Connection>, bool), PageError> {
-    let (owner, demo) = (me.owner, demo_identities(portal));
+    let (owner, demo) = (me.owner, portal.demo_identities());
     let read = move |conn: &mut keyway_store::Conn| -> Result<_, StoreError> {
         let account = accounts::find(conn, owner)?;
         let has_password = account.is_some_and(|account| account.password.is_some());

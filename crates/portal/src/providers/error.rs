@@ -61,6 +61,11 @@ pub enum ProviderError {
         "The provider does not say who you are. Tell whoever runs this portal: its settings need mending."
     )]
     NoSubject,
+    /// Another provider stands under this name now.
+    #[error(
+        "The account that is connected is another provider's than the one that is set up now. Disconnect it."
+    )]
+    Replaced,
     /// What it granted has ended there.
     #[error("The provider's permission has ended. Reconnect to give it again.")]
     GrantDied,

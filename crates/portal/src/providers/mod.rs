@@ -2,7 +2,8 @@
 //!
 //! A person's way: [`Provider::start`] says where to send the browser and what to keep for it; the flow that owns the
 //! browser's session compares `state`, once; [`Provider::finish`] redeems the code, verifies what came and says who it
-//! is. [`Provider::refresh`] and [`Provider::revoke`] are for tokens that are kept.
+//! is. [`renewal`] keeps tokens fresh where they are kept, and
+//! [`Provider::revoke`] ends what was granted.
 //!
 //! | module | what it does |
 //! |---|---|
@@ -14,6 +15,7 @@
 //! | `tokens` | codes and refresh tokens for tokens, and their end |
 //! | `id_token` `profile` `github` | who it is |
 //! | `registry` | which there are |
+//! | [`renewal`] | kept tokens, refreshed before they end |
 //! | `http` | endpoints over the guarded client |
 //!
 //! To add a kind: an arm in `definition` (what it needs), `service` (where it is), `start` (what it is asked for) and
@@ -28,6 +30,7 @@ mod id_token;
 mod identity;
 mod profile;
 mod registry;
+pub mod renewal;
 mod service;
 mod start;
 #[cfg(test)]

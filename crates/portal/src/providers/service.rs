@@ -79,16 +79,24 @@ impl Issuer {
         }
     }
 
+    /// Whether one of them has vouched as `issuer`.
+    pub(super) fn has_been(&self, issuer: &str) -> bool {
+        match self {
+            Self::One(one) => issuer == one,
+            Self::Tenants { template, ids } => {
+                ids.iter().any(|id| issuer == template.replace(ANY_TENANT, id))
+            }
+        }
+    }
+
     /// Whether the `iss` of a callback is theirs. GitHub names its authorization server below its origin.
     pub(super) fn answers_as(&self, kind: Kind, iss: &str) -> bool {
         match self {
             Self::One(issuer) if kind == Kind::Github => {
                 iss == issuer || iss.strip_prefix(issuer.as_str()) == Some("/login/oauth")
             }
-            Self::One(issuer) => iss == issuer,
-            Self::Tenants { template, ids } => {
-                iss == template || ids.iter().any(|id| iss == template.replace(ANY_TENANT, id))
-            }
+            Self::One(_) => self.has_been(iss),
+            Self::Tenants { template, .. } => iss == template || self.has_been(iss),
         }
     }
 }

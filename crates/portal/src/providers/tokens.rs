@@ -1,5 +1,7 @@
 //! Codes and refresh tokens for tokens (RFC 6749 §4.1.3 and §6), and their end (RFC 7009).
 
+use std::sync::Arc;
+
 use keyway_core::secret::PlainSecret;
 use keyway_core::{Clock, Duration, Timestamp};
 use oauth2::basic::{
@@ -97,7 +99,7 @@ pub(super) async fn redeem(
 }
 
 impl Provider {
-    /// New tokens for a refresh token; without a new one of its own the answer keeps the old.
+    /// New tokens for a refresh token that `issuer` gave; without a new one of its own the answer keeps the old.
     ///
     /// # Errors
     /// [`ProviderError::GrantDied`] when the provider has ended what it granted.
@@ -105,10 +107,11 @@ impl Provider {
         &self,
         outgoing: &Outgoing,
         clock: &dyn Clock,
+        issuer: &str,
         refresh_token: &PlainSecret,
         scopes: &[String],
     ) -> Result<Tokens, ProviderError> {
-        let service = self.service(outgoing, clock).await?;
+        let service = self.service_of(outgoing, clock, issuer).await?;
         let response = client(&self.definition, &service, None)?
             .exchange_refresh_token(&RefreshToken::new(refresh_token.expose().to_owned()))
             .request_async(&Guarded(outgoing.clone()))
@@ -119,7 +122,7 @@ impl Provider {
         Ok(tokens)
     }
 
-    /// Ends at the provider what it granted. `false` where it has no way to.
+    /// Ends at the provider what it granted as `issuer`. `false` where it has no way to.
     ///
     /// # Errors
     /// When it does not answer or refuses.
@@ -127,9 +130,10 @@ impl Provider {
         &self,
         outgoing: &Outgoing,
         clock: &dyn Clock,
+        issuer: &str,
         tokens: &Tokens,
     ) -> Result<bool, ProviderError> {
-        let service = self.service(outgoing, clock).await?;
+        let service = self.service_of(outgoing, clock, issuer).await?;
         let Some(url) = service.revocation.as_deref() else { return Ok(false) };
         let request = match self.definition.kind {
             Kind::Github => self.github_revocation(url, tokens),
@@ -144,6 +148,17 @@ impl Provider {
             401 => Err(ProviderError::ClientRefused),
             _ => Err(refusal(answer.body(), &ProviderError::GrantDied)),
         }
+    }
+
+    /// Where the provider is, if it is still the one that gave something: another must not see it.
+    async fn service_of(
+        &self,
+        outgoing: &Outgoing,
+        clock: &dyn Clock,
+        issuer: &str,
+    ) -> Result<Arc<Service>, ProviderError> {
+        let service = self.service(outgoing, clock).await?;
+        if service.issuer.has_been(issuer) { Ok(service) } else { Err(ProviderError::Replaced) }
     }
 
     /// RFC 7009 §2.1. The refresh token's end is that of its access tokens, as far as the provider can.

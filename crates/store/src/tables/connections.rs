@@ -1,5 +1,7 @@
 //! Accounts elsewhere: (issuer, subject) at a provider, and whose they are here.
 
+pub mod turns;
+
 use diesel::prelude::*;
 use keyway_core::Timestamp;
 use keyway_core::ids::{ConnectionId, OwnerId};
@@ -229,7 +231,7 @@ pub fn delete(conn: &mut Conn, id: ConnectionId) -> Result<bool, StoreError> {
     Ok(diesel::delete(connections::table.find(id.to_string())).execute(conn)? == 1)
 }
 
-/// Keeps tokens in place of those that were there; the grant works, and nobody is refreshing any more.
+/// Keeps tokens of a new grant in place of those that were there; who was refreshing them loses the turn.
 ///
 /// # Errors
 /// When the statement fails.
@@ -254,176 +256,5 @@ pub fn update_tokens(
     Ok(changed == 1)
 }
 
-/// Takes the turn to refresh until `until`. Of several at once one gets `true`; nobody does once the tokens have been
-/// refreshed since `seen`, the last refresh that the caller knows of.
-///
-/// # Errors
-/// When the statement fails.
-pub fn begin_refresh(
-    conn: &mut Conn,
-    id: ConnectionId,
-    seen: Option<Timestamp>,
-    now: Timestamp,
-    until: Timestamp,
-) -> Result<bool, StoreError> {
-    let free = connections::refreshing_until.is_null().or(connections::refreshing_until.le(now.as_micros()));
-    let row = connections::table
-        .find(id.to_string())
-        .filter(connections::refreshable.eq(true).and(connections::broken_at.is_null()))
-        .filter(free.assume_not_null());
-    let until = connections::refreshing_until.eq(until.as_micros());
-    let changed = match seen {
-        Some(seen) => diesel::update(row.filter(connections::refreshed_at.eq(seen.as_micros())))
-            .set(until)
-            .execute(conn),
-        None => diesel::update(row.filter(connections::refreshed_at.is_null())).set(until).execute(conn),
-    }?;
-    Ok(changed == 1)
-}
-
-/// Gives the turn back without new tokens.
-///
-/// # Errors
-/// When the statement fails.
-pub fn end_refresh(conn: &mut Conn, id: ConnectionId) -> Result<bool, StoreError> {
-    let changed = diesel::update(connections::table.find(id.to_string()))
-        .set(connections::refreshing_until.eq(None::<i64>))
-        .execute(conn)?;
-    Ok(changed == 1)
-}
-
-/// Notes that the provider calls the grant dead; what it gave is forgotten.
-///
-/// # Errors
-/// When the statement fails.
-pub fn break_off(conn: &mut Conn, id: ConnectionId, now: Timestamp) -> Result<bool, StoreError> {
-    let changed = diesel::update(connections::table.find(id.to_string()))
-        .set((
-            connections::broken_at.eq(now.as_micros()),
-            connections::tokens.eq(None::<Vec<u8>>),
-            connections::tokens_expire_at.eq(None::<i64>),
-            connections::refreshable.eq(false),
-            connections::refreshing_until.eq(None::<i64>),
-        ))
-        .execute(conn)?;
-    Ok(changed == 1)
-}
-
-/// Those whose tokens end before `before` and can be refreshed, the most urgent first, at most `limit`.
-///
-/// # Errors
-/// When the statement fails or a row cannot be read.
-pub fn due(conn: &mut Conn, before: Timestamp, limit: u32) -> Result<Vec<Connection>, StoreError> {
-    connections::table
-        .filter(connections::refreshable.eq(true).and(connections::broken_at.is_null()))
-        .filter(connections::tokens_expire_at.le(before.as_micros()))
-        .order(connections::tokens_expire_at)
-        .limit(i64::from(limit))
-        .select(Row::as_select())
-        .load::<Row>(conn)?
-        .into_iter()
-        .map(Connection::try_from)
-        .collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use keyway_core::ids::EntityId;
-    use keyway_core::owner::{Owner, OwnerKind};
-    use keyway_core::random::SeededRandom;
-    use keyway_core::{Duration, Random};
-
-    use super::*;
-    use crate::conn::Role;
-    use crate::tables::owners;
-    use crate::testing::{Backend, START, TestDatabase};
-
-    fn connection(owner: OwnerId, subject: &str, random: &dyn Random) -> Connection {
-        Connection {
-            id: ConnectionId::new(START, random),
-            owner,
-            provider: "there".into(),
-            issuer: "https://there.example".into(),
-            subject: subject.into(),
-            account: "ada".into(),
-            demo: false,
-            scopes: vec!["openid".into(), "email".into()],
-            connected_at: START,
-            last_sign_in_at: None,
-            tokens: Some(SealedTokens { sealed: vec![1], expires_at: Some(START), refreshable: true }),
-            refreshed_at: None,
-            broken_at: None,
-        }
-    }
-
-    fn owner(conn: &mut Conn, random: &dyn Random) -> OwnerId {
-        let id = EntityId::new(START, random).to_string().parse().unwrap();
-        let (kind, name) = (OwnerKind::Person, "Ada".to_owned());
-        owners::insert(conn, &Owner { id, kind, name, suspended_at: None, rate: None, created_at: START })
-            .unwrap();
-        id
-    }
-
-    #[test]
-    fn an_identity_is_connected_once_and_a_person_once_at_a_provider() {
-        for backend in Backend::ALL {
-            let database = TestDatabase::new(backend);
-            let conn = &mut database.url().connect(Role::Writer).unwrap();
-            let random = SeededRandom::new(1);
-            let (ada, grace) = (owner(conn, &random), owner(conn, &random));
-            let first = connection(ada, "1", &random);
-            insert(conn, &first).unwrap();
-            assert_eq!(find(conn, first.id).unwrap(), Some(first.clone()), "{backend:?}");
-            for other in [connection(grace, "1", &random), connection(ada, "2", &random)] {
-                assert!(matches!(insert(conn, &other), Err(StoreError::Conflict)), "{backend:?}");
-            }
-            insert(conn, &connection(grace, "2", &random)).unwrap();
-        }
-    }
-
-    #[test]
-    fn identities_of_the_demo_provider_count_only_where_it_is_asked_for() {
-        for backend in Backend::ALL {
-            let database = TestDatabase::new(backend);
-            let conn = &mut database.url().connect(Role::Writer).unwrap();
-            let random = SeededRandom::new(1);
-            let ada = owner(conn, &random);
-            let demo = Connection { demo: true, ..connection(ada, "1", &random) };
-            insert(conn, &demo).unwrap();
-            let (issuer, subject) = (&demo.issuer, &demo.subject);
-            for (asked, found) in [(DemoIdentities::Counted, true), (DemoIdentities::Ignored, false)] {
-                let one = find_by_identity(conn, issuer, subject, asked).unwrap();
-                let all = of_owner(conn, ada, asked).unwrap();
-                assert_eq!((one.is_some(), all.len() == 1), (found, found), "{backend:?} {asked:?}");
-            }
-            assert_eq!(count_demo(conn).unwrap(), 1);
-        }
-    }
-
-    #[test]
-    fn one_refreshes_at_a_time_and_nobody_what_was_refreshed() {
-        for backend in Backend::ALL {
-            let database = TestDatabase::new(backend);
-            let conn = &mut database.url().connect(Role::Writer).unwrap();
-            let random = SeededRandom::new(1);
-            let ada = owner(conn, &random);
-            let it = connection(ada, "1", &random);
-            insert(conn, &it).unwrap();
-            assert_eq!(due(conn, START, 10).unwrap().len(), 1);
-            let later = START + Duration::seconds(10);
-            assert!(begin_refresh(conn, it.id, None, START, later).unwrap(), "{backend:?}");
-            assert!(!begin_refresh(conn, it.id, None, START, later).unwrap(), "{backend:?}");
-            // Who had the turn is gone.
-            let after = later + Duration::seconds(10);
-            assert!(begin_refresh(conn, it.id, None, later, after).unwrap(), "{backend:?}");
-            let anew = SealedTokens { sealed: vec![2], expires_at: Some(after), refreshable: true };
-            assert!(update_tokens(conn, it.id, &anew, &it.scopes, later).unwrap());
-            assert!(!begin_refresh(conn, it.id, None, later, after).unwrap(), "{backend:?}");
-            assert!(begin_refresh(conn, it.id, Some(later), later, after).unwrap(), "{backend:?}");
-            assert!(break_off(conn, it.id, later).unwrap());
-            assert!(!begin_refresh(conn, it.id, Some(later), after, after).unwrap(), "{backend:?}");
-            let found = find(conn, it.id).unwrap().unwrap();
-            assert_eq!((found.tokens, found.broken_at), (None, Some(later)), "{backend:?}");
-        }
-    }
-}
+mod tests;

@@ -62,6 +62,9 @@ impl Keeping {
 }
 
 /// Seals a provider's tokens for a connection.
+///
+/// # Errors
+/// When they cannot be sealed.
 pub fn seal(
     tokens: &Tokens,
     master_key: &MasterKey,
@@ -74,4 +77,15 @@ pub fn seal(
         expires_at: tokens.expires_at,
         refreshable: tokens.refresh.is_some(),
     })
+}
+
+/// The provider's tokens of a connection, if they are kept.
+///
+/// # Errors
+/// When they cannot be opened.
+pub fn open(connection: &Connection, master_key: &MasterKey) -> Result<Option<Tokens>, StoreError> {
+    let Some(kept) = &connection.tokens else { return Ok(None) };
+    let plain = master_key.open(&connections::token_place(&connection.id.to_string()), &kept.sealed)?;
+    let broken = StoreError::Inconsistent { table: "connections", column: "tokens" };
+    Tokens::from_json(&plain).map(Some).ok_or(broken)
 }

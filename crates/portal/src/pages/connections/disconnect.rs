@@ -9,10 +9,10 @@ use keyway_store::tables::connections::Connection;
 use super::own;
 use crate::error::{FieldErrors, PageError};
 use crate::extract::{CsrfForm, Fresh, SignedIn};
-use crate::flows::connections::{DisconnectError, disconnect};
+use crate::flows::connections::{DisconnectError, disconnect, open};
 use crate::pages::confirm::{Confirm, NoFields};
 use crate::pages::letters;
-use crate::providers::{Provider, Tokens};
+use crate::providers::Provider;
 use crate::render::FlashKind;
 use crate::state::Portal;
 
@@ -20,7 +20,7 @@ const LAST_WAY_IN: &str =
     "This is the only way into your account. Set a password or connect another account first.";
 
 /// The connection, and its provider while it is set up.
-async fn find(
+pub(super) async fn find(
     portal: &Portal,
     me: &SignedIn,
     id: &str,
@@ -30,7 +30,7 @@ async fn find(
     Ok((connection, portal.providers.find(portal, id).await?))
 }
 
-fn name<'n>(connection: &'n Connection, provider: Option<&'n Arc<Provider>>) -> &'n str {
+pub(super) fn name<'n>(connection: &'n Connection, provider: Option<&'n Arc<Provider>>) -> &'n str {
     provider.map_or(connection.provider.as_str(), |provider| provider.definition().label())
 }
 
@@ -80,7 +80,7 @@ pub(super) async fn submit(
     let letter = letters::connection(&portal, &me.name, &name, &connection.account, false)?;
     let all = portal.providers.all(&portal).await?;
     let works = move |id: &str| all.iter().any(|provider| provider.definition().id.as_str() == id);
-    let (act, owner, row, demo) = (me.act(&portal), me.owner, connection.id, super::demo_identities(&portal));
+    let (act, owner, row, demo) = (me.act(&portal), me.owner, connection.id, portal.demo_identities());
     let ended = portal.store.write(move |tx| disconnect(tx, &act, owner, row, demo, works, &letter)).await;
     let ended = match ended {
         Ok(ended) => ended,
@@ -104,12 +104,15 @@ pub(super) async fn submit(
 
 /// Tells the provider that its tokens are not wanted any more; `None` if there is nothing to tell.
 async fn revoke_there(portal: &Portal, ended: &Connection, provider: Option<&Provider>) -> Option<bool> {
-    let kept = ended.tokens.as_ref()?;
-    let row = ended.id.to_string();
-    let place = keyway_store::tables::connections::token_place(&row);
-    let tokens =
-        portal.master_key.open(&place, &kept.sealed).ok().and_then(|plain| Tokens::from_json(&plain))?;
-    match provider?.revoke(&portal.outgoing, &*portal.clock, &tokens).await {
+    let provider = provider?;
+    let tokens = match open(ended, &portal.master_key) {
+        Ok(tokens) => tokens?,
+        Err(error) => {
+            tracing::error!(connection = %ended.id, %error, "tokens that are to be revoked cannot be opened");
+            return Some(false);
+        }
+    };
+    match provider.revoke(&portal.outgoing, &*portal.clock, &ended.issuer, &tokens).await {
         Ok(told) => Some(told),
         Err(error) => {
             tracing::warn!(provider = %ended.provider, %error, "tokens were not revoked at the provider");

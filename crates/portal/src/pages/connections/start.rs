@@ -116,7 +116,7 @@ pub(super) async fn connected(
     provider: &Provider,
 ) -> Result<Option<Connection>, PageError> {
     let Some(owner) = visitor.person.as_ref().map(|person| person.owner) else { return Ok(None) };
-    let demo = super::demo_identities(portal);
+    let demo = portal.demo_identities();
     let all: Result<_, StoreError> =
         portal.store.read(move |conn| connections::of_owner(conn, owner, demo)).await;
     let id = provider.definition().id.as_str();

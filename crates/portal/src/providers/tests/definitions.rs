@@ -75,8 +75,8 @@ async fn a_definition_shows_no_secret() {
 fn what_a_provider_does_may_run_on_any_thread() {
     const fn is_send<T: Send>(_: &T) {}
     async fn all(provider: &Provider, outgoing: &Outgoing, clock: &dyn Clock, tokens: &Tokens) {
-        let _revoked = provider.revoke(outgoing, clock, tokens).await;
-        let _refreshed = provider.refresh(outgoing, clock, &tokens.access, &[]).await;
+        let _revoked = provider.revoke(outgoing, clock, "", tokens).await;
+        let _refreshed = provider.refresh(outgoing, clock, "", &tokens.access, &[]).await;
     }
     let _check = |provider: &Provider, outgoing: &Outgoing, clock: &ManualClock, tokens: &Tokens| {
         is_send(&all(provider, outgoing, clock, tokens));

@@ -33,7 +33,7 @@ async fn a_refresh_keeps_what_the_provider_leaves_out() {
     op.answers("/token", json!({ "access_token": "access-2", "token_type": "Bearer", "expires_in": 60 }))
         .await;
     let (old, scopes) = (PlainSecret::new("refresh-1"), ["openid".to_owned()]);
-    let new = provider.refresh(&op.outgoing, &op.clock, &old, &scopes).await.unwrap();
+    let new = provider.refresh(&op.outgoing, &op.clock, &op.uri(), &old, &scopes).await.unwrap();
     assert_eq!((new.access.expose(), new.refresh.unwrap().expose()), ("access-2", "refresh-1"));
     assert_eq!(
         (new.expires_at, new.scopes.as_slice()),
@@ -64,7 +64,7 @@ async fn a_dead_grant_is_told_from_a_provider_in_trouble() {
         let op = Op::new().await;
         op.responds("/token", response).await;
         let old = PlainSecret::new("refresh-1");
-        let refused = op.provider().refresh(&op.outgoing, &op.clock, &old, &[]).await;
+        let refused = op.provider().refresh(&op.outgoing, &op.clock, &op.uri(), &old, &[]).await;
         assert_eq!(refused.unwrap_err(), expected);
     }
 }
@@ -74,7 +74,7 @@ async fn a_grant_is_revoked_by_its_refresh_token_if_there_is_one() {
     for (kept, sent) in [(Some("refresh-1"), "refresh-1"), (None, "access-1")] {
         let op = Op::new().await;
         op.responds("/revoke", ResponseTemplate::new(200)).await;
-        assert_eq!(op.provider().revoke(&op.outgoing, &op.clock, &tokens(kept)).await, Ok(true));
+        assert_eq!(op.provider().revoke(&op.outgoing, &op.clock, &op.uri(), &tokens(kept)).await, Ok(true));
         assert!(op.form("/revoke").await.contains(&("token".into(), sent.into())));
         let requests = op.server.received_requests().await.unwrap();
         // portal:s3cr3t
@@ -87,7 +87,7 @@ async fn githubs_authorization_is_deleted() {
     let op = Op::silent().await;
     op.responds("/api/v3/applications/portal/grant", ResponseTemplate::new(204)).await;
     let provider = Provider::new(op.definition(Kind::Github)).unwrap();
-    assert_eq!(provider.revoke(&op.outgoing, &op.clock, &tokens(None)).await, Ok(true));
+    assert_eq!(provider.revoke(&op.outgoing, &op.clock, &op.uri(), &tokens(None)).await, Ok(true));
     let requests = op.server.received_requests().await.unwrap();
     let request = requests.last().unwrap();
     assert_eq!(request.method.as_str(), "DELETE");
@@ -100,9 +100,9 @@ async fn a_provider_without_a_way_to_revoke_is_said_to_have_none() {
     let mut configuration = op.configuration();
     configuration.as_object_mut().unwrap().remove("revocation_endpoint");
     op.answers("/.well-known/openid-configuration", configuration).await;
-    assert_eq!(op.provider().revoke(&op.outgoing, &op.clock, &tokens(None)).await, Ok(false));
+    assert_eq!(op.provider().revoke(&op.outgoing, &op.clock, &op.uri(), &tokens(None)).await, Ok(false));
     let op = Op::new().await;
     op.responds("/revoke", ResponseTemplate::new(503)).await;
-    let down = op.provider().revoke(&op.outgoing, &op.clock, &tokens(None)).await;
+    let down = op.provider().revoke(&op.outgoing, &op.clock, &op.uri(), &tokens(None)).await;
     assert_eq!(down, Err(ProviderError::Down));
 }

@@ -7,6 +7,7 @@ mod github;
 mod id_tokens;
 mod kept;
 mod kinds;
+mod renewal;
 
 use keyway_core::address::AddressList;
 use keyway_core::clock::ManualClock;
