@@ -8,14 +8,15 @@ use std::time::{Duration as StdDuration, Instant};
 use actix_web::web;
 use keyway_cli::house::sample_settings;
 use keyway_cli::servers::Servers;
-use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::ids::{ConnectionId, OwnerId};
 use keyway_core::jwt::{Algorithm, SigningKey, generate_key};
 use keyway_core::oauth::{ClientKind, GrantType};
 use keyway_core::secret::PlainSecret;
 use keyway_core::{Clock, Duration};
 use keyway_guard::remote::RemoteSource;
+use keyway_portal::flows::accounts;
 use keyway_portal::flows::clients::NewClient;
+use keyway_portal::flows::connections::end_connections;
 use keyway_store::StoreError;
 use keyway_store::tables::connections::{self, Connection};
 use parking_lot::Mutex;
@@ -126,7 +127,7 @@ async fn start(backend: Backend, issuer: &Issuer) -> TestApp {
     TestApp::start_with(backend, &settings).await
 }
 
-async fn connect(app: &TestApp, issuer: &Issuer, owner: OwnerId) -> ConnectionId {
+async fn connect(app: &TestApp, issuer: &Issuer, owner: OwnerId) {
     let now = app.clock.now();
     let connection = Connection {
         id: ConnectionId::new(now, &*app.house.random),
@@ -143,19 +144,13 @@ async fn connect(app: &TestApp, issuer: &Issuer, owner: OwnerId) -> ConnectionId
         refreshed_at: None,
         broken_at: None,
     };
-    let id = connection.id;
     let insert = app.house.store.write(move |tx| connections::insert(tx.conn(), &connection));
     insert.await.map_err(|error: StoreError| error).unwrap();
-    id
 }
 
-async fn disconnect(app: &TestApp, id: ConnectionId) {
-    let now = app.clock.now();
-    let delete = app.house.store.write(move |tx| {
-        tx.publish(NewChange::ended(EntityKind::Connection, id, now));
-        connections::delete(tx.conn(), id)
-    });
-    assert!(delete.await.map_err(|error: StoreError| error).unwrap());
+async fn disconnect(app: &TestApp, owner: OwnerId) {
+    let act = app.house.command();
+    app.house.store.write(move |tx| end_connections(tx, &act, owner)).await.unwrap();
 }
 
 async fn exchange(app: &TestApp, subject: &str, subject_type: &str, more: &[(&str, &str)]) -> Reply {
@@ -173,7 +168,7 @@ async fn a_trusted_issuers_token_works_for_who_connected_the_account_until_it_is
         let ada = app.person("ada@example.com", false).await;
         let (token, url) = (issuer.token(&app), app.api("/v1/whoami"));
         assert_eq!(token.get(&url).await.refusal(), (401, "invalid_credential".into()), "not connected");
-        let connection = connect(&app, &issuer, ada).await;
+        connect(&app, &issuer, ada).await;
         app.advance(Duration::seconds(3));
         let told = token.get(&url).await.expect(200).json();
         assert_eq!((&told["method"], &told["subject"]), (&json!("jwt"), &json!(ada.to_string())));
@@ -185,7 +180,13 @@ async fn a_trusted_issuers_token_works_for_who_connected_the_account_until_it_is
         assert_eq!(written.refusal(), (403, "insufficient_scope".into()));
         let managed = token.get(&app.url("/api/v1/keys")).await;
         assert_eq!(managed.refusal(), (401, "invalid_credential".into()));
-        disconnect(&app, connection).await;
+        let act = app.house.command();
+        app.house.store.write(move |tx| accounts::suspend(tx, &act, ada)).await.unwrap();
+        assert_eq!(token.get(&url).await.refusal(), (401, "owner_suspended".into()));
+        let act = app.house.command();
+        app.house.store.write(move |tx| accounts::resume(tx, &act, ada)).await.unwrap();
+        token.get(&url).await.expect(200);
+        disconnect(&app, ada).await;
         assert_eq!(token.get(&url).await.refusal(), (401, "invalid_credential".into()));
         app.stop().await;
     }
@@ -303,7 +304,7 @@ async fn an_outside_token_is_exchanged_for_one_that_ends_with_the_connection() {
         let issuer = Issuer::start().await;
         let app = start(backend, &issuer).await;
         let ada = app.person("ada@example.com", false).await;
-        let connection = connect(&app, &issuer, ada).await;
+        connect(&app, &issuer, ada).await;
         let (token, url) = (issuer.token(&app), app.api("/v1/whoami"));
         let mut opaque = issuer.claims(&app);
         opaque["active"] = json!(true);
@@ -337,7 +338,7 @@ async fn an_outside_token_is_exchanged_for_one_that_ends_with_the_connection() {
         let managing = [("audience", &*app.url("/api/v1"))];
         let managed = exchange(&app, &token.access, JWT, &managing).await;
         assert_eq!(managed.refusal(), (400, "invalid_target".into()));
-        disconnect(&app, connection).await;
+        disconnect(&app, ada).await;
         for ours in &got {
             assert_eq!(ours.get(&url).await.refusal(), (401, "revoked".into()));
         }
@@ -401,7 +402,7 @@ async fn a_guard_elsewhere_hears_of_the_end_of_a_connection_within_a_second() {
         let mut issuer = Issuer::start().await;
         let app = start(backend, &issuer).await;
         let ada = app.person("ada@example.com", false).await;
-        let connection = connect(&app, &issuer, ada).await;
+        connect(&app, &issuer, ada).await;
         let (address, servers) = elsewhere(&app).await;
         let url = format!("{address}/v1/whoami");
         issuer.token(&app).get(&url).await.expect(200);
@@ -410,7 +411,7 @@ async fn a_guard_elsewhere_hears_of_the_end_of_a_connection_within_a_second() {
         let told = token.get(&url).await.expect(200).json();
         assert_eq!((&told["subject"], &told["checked_by"]), (&json!(ada.to_string()), &json!("look-up")));
         assert_eq!(issuer.fetches(), 2, "the portal has the keys, and no guard");
-        disconnect(&app, connection).await;
+        disconnect(&app, ada).await;
         let begun = Instant::now();
         let mut turn = tokio::time::interval(StdDuration::from_millis(10));
         loop {

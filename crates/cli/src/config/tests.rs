@@ -166,6 +166,10 @@ fn a_trusted_issuer_is_judged_with_all_that_it_grants() {
         let told = with(more).err().unwrap_or_default();
         assert!(told.contains(problem), "{more}: {told}");
     }
+    let provider = r#"[{id="a",kind="oidc",issuer="https://login.example",client_id="http://localhost:8081",client_secret="s"}]"#;
+    let of_a_provider =
+        refusal(&[("KEYWAY_TRUSTED_ISSUERS", &format!("[{one}]")), ("KEYWAY_PROVIDERS", provider)]);
+    assert!(of_a_provider.contains("client id"), "{of_a_provider}");
     let twice = issuers(&format!("[{one},{one}]")).unwrap_err();
     assert!(twice.contains("is there twice"), "{twice}");
     for (from, to, problem) in

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use keyway_core::audience::Catalogue;
-use keyway_core::outside::{IntrospectionAccess, ScopeRule, TrustedIssuer};
+use keyway_core::outside::{IntrospectionAccess, InvalidIssuer, ScopeRule, TrustedIssuer};
 use keyway_core::scope::{Scope, ScopeSet};
 
 use super::secret;
@@ -34,6 +34,9 @@ pub(super) fn issuers(
         }
         let trusted = read(issuer).with_context(name)?;
         trusted.check(portal).with_context(name)?;
+        if written.providers.iter().any(|provider| provider.client_id == issuer.audience.as_str()) {
+            return Err(InvalidIssuer::ClientId).with_context(name);
+        }
         // The sample API in remote mode knows its own audience, not what the portal knows of it.
         if written.audience.as_deref() != Some(trusted.api.as_str()) {
             let own = catalogue.apis().split_last().map_or(&[][..], |(_management, apis)| apis);
