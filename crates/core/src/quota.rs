@@ -5,12 +5,13 @@ use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use chrono::{DateTime, Datelike as _, NaiveDate};
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::clock::Timestamp;
 use crate::ids::{EntityId, OwnerId};
 use crate::owner::Environment;
-use crate::rate::{Rate, serde_as_text};
+use crate::rate::Rate;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 const EPOCH_YEAR: i32 = 1970;
@@ -169,7 +170,34 @@ impl fmt::Display for Quota {
     }
 }
 
-serde_as_text!(Quota);
+impl Serialize for Quota {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+/// A setting from the environment arrives as a number, one from a file as either.
+impl<'de> Deserialize<'de> for Quota {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl Visitor<'_> for Reader {
+            type Value = Quota;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of calls, or off")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Quota, E> {
+                text.parse().map_err(E::custom)
+            }
+            fn visit_u64<E: Error>(self, calls: u64) -> Result<Quota, E> {
+                calls.to_string().parse().map_err(E::custom)
+            }
+            fn visit_i64<E: Error>(self, calls: i64) -> Result<Quota, E> {
+                calls.to_string().parse().map_err(E::custom)
+            }
+        }
+        d.deserialize_any(Reader)
+    }
+}
 
 /// The quotas of one budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -308,6 +336,18 @@ mod tests {
         for bad in ["", "0", "-1", "1.5", "1000000000001", "100/day", "on"] {
             assert_eq!(bad.parse::<Quota>(), Err(InvalidQuota), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_quota_is_read_from_a_number_and_from_a_text() {
+        let read = |json: &str| serde_json::from_str::<Quota>(json).ok();
+        assert_eq!(read("5"), read("\"5\""));
+        assert_eq!(read("\"off\""), Some(Quota::Off));
+        for bad in ["0", "-1", "1.5", "true", "null", "\"many\""] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        let quota = read("5").unwrap();
+        assert_eq!(read(&serde_json::to_string(&quota).unwrap()), Some(quota));
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::owner::Environment;
 
 /// How many calls a limit refills, per which time, and how many may come at once.
@@ -166,14 +168,14 @@ impl fmt::Display for Limit {
 
 macro_rules! serde_as_text {
     ($name:ty) => {
-        impl serde::Serialize for $name {
+        impl Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
                 s.collect_str(self)
             }
         }
-        impl<'de> serde::Deserialize<'de> for $name {
+        impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str> as serde::Deserialize<'de>>::deserialize(d)?;
+                let text = <std::borrow::Cow<'de, str>>::deserialize(d)?;
                 text.parse().map_err(serde::de::Error::custom)
             }
         }
@@ -181,7 +183,6 @@ macro_rules! serde_as_text {
 }
 serde_as_text!(Rate);
 serde_as_text!(Limit);
-pub(crate) use serde_as_text;
 
 #[cfg(test)]
 mod tests {

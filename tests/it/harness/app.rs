@@ -41,8 +41,18 @@ pub struct TestApp {
     pub api: String,
     pub anonymous: Anonymous,
     servers: Option<Servers>,
-    _folder: tempfile::TempDir,
-    _database: TestDatabase,
+    ground: Ground,
+}
+
+/// What outlives a restart.
+struct Ground {
+    database: TestDatabase,
+    folder: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+    more: Vec<(String, String)>,
+    /// The portal's and the API's; 0 until they are chosen.
+    ports: (u16, u16),
+    starts: u64,
 }
 
 impl TestApp {
@@ -53,22 +63,36 @@ impl TestApp {
 
     /// With further settings, as the environment says them.
     pub async fn start_with(backend: Backend, more: &[(&str, &str)]) -> Self {
-        let database = TestDatabase::new(backend);
-        let folder = tempfile::tempdir().expect("a folder");
-        let (portal, api) = (bound(), bound());
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self::on(Ground {
+            database: TestDatabase::new(backend),
+            folder: tempfile::tempdir().expect("a folder"),
+            clock: Arc::new(ManualClock::at(START)),
+            more: more.iter().map(own).collect(),
+            ports: (0, 0),
+            starts: 0,
+        })
+        .await
+    }
+
+    async fn on(mut ground: Ground) -> Self {
+        ground.starts += 1;
+        let (portal, api) = (bound(ground.ports.0), bound(ground.ports.1));
         let (portal_port, api_port) = (port(&portal), port(&api));
+        ground.ports = (portal_port, api_port);
+        let Ground { database, folder, clock, more, starts, .. } = &ground;
         let mut environment = vec![
             ("KEYWAY_DATA_DIR".to_owned(), folder.path().display().to_string()),
             ("KEYWAY_DATABASE_URL".to_owned(), database.url_text().to_owned()),
             ("KEYWAY_PORTAL_ADDR".to_owned(), format!("127.0.0.1:{portal_port}")),
             ("KEYWAY_API_ADDR".to_owned(), format!("127.0.0.1:{api_port}")),
         ];
-        environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        environment.extend(more.iter().cloned());
         let sources = Sources { file: Some("/dev/null".into()), environment, flags: Vec::new() };
         let config = Config::load(&sources, Mode::Dev).expect("the settings");
 
-        let clock = Arc::new(ManualClock::at(START));
-        let random = Arc::new(SeededRandom::new(u64::from(portal_port)));
+        let clock = Arc::clone(clock);
+        let random = Arc::new(SeededRandom::new((starts << 16) + u64::from(portal_port)));
         let key = MasterKey::from_slice(&[7; KEY_LEN]).expect("a key");
         let house =
             House::with(config, Arc::clone(&clock) as Arc<dyn Clock>, random, key).await.expect("the house");
@@ -92,17 +116,26 @@ impl TestApp {
             api: format!("http://localhost:{api_port}"),
             anonymous: Anonymous { http: http() },
             servers: Some(servers),
-            _folder: folder,
-            _database: database,
+            ground,
         }
     }
 
     /// Ends it in order, as SIGTERM does.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
+        self.end().await;
+    }
+
+    /// Ends it in order and starts it again, on the same data and at the same addresses.
+    pub async fn restart(self) -> Self {
+        Self::on(self.end().await).await
+    }
+
+    async fn end(mut self) -> Ground {
         if let Some(servers) = self.servers.take() {
             servers.stop().await;
         }
         self.house.close().await;
+        self.ground
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -222,8 +255,8 @@ impl TestApp {
     }
 }
 
-fn bound() -> TcpListener {
-    TcpListener::bind("127.0.0.1:0").expect("a port")
+fn bound(port: u16) -> TcpListener {
+    TcpListener::bind(("127.0.0.1", port)).expect("a port")
 }
 
 fn port(listener: &TcpListener) -> u16 {

@@ -9,6 +9,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod properties;
+
 const SECOND: u64 = 1_000_000_000;
 
 fn rate(text: &str) -> Rate {
@@ -149,26 +151,6 @@ fn several_threads_never_get_more_than_there_is() {
     assert_eq!(passed, 60);
     // Whoever lost a race was given its own call back.
     assert_eq!(both.look(at(Monotonic(SECOND))).own.unwrap().1.calls, 40);
-}
-
-proptest! {
-    #[test]
-    fn at_most_burst_and_rate_times_time_pass(
-        count in 1_u32..5_000,
-        burst in 1_u32..200,
-        steps in proptest::collection::vec((0_u64..2 * SECOND, 1_usize..50), 1..60),
-    ) {
-        let rate = rate(&format!("{count}/min burst={burst}"));
-        let limiter = Limiter::new(rate, Arrival::default());
-        let start = 7 * SECOND;
-        let (mut now, mut passed) = (start, 0_u64);
-        for (wait, calls) in steps {
-            now += wait;
-            passed += (0..calls).filter(|_| limiter.spend(Monotonic(now)).is_ok()).count() as u64;
-            let refilled = u128::from(now - start) * u128::from(count) / u128::from(60 * SECOND);
-            prop_assert!(u128::from(passed) <= u128::from(burst) + refilled);
-        }
-    }
 }
 
 #[test]

@@ -4,9 +4,10 @@ use actix_web::test::TestRequest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyway_core::change::{EntityKind, FeedPage, FeedSnapshot, NewChange};
-use keyway_core::ids::{BatchId, EntityId, OwnerId, RequestId};
+use keyway_core::ids::{ApiKeyId, BatchId, EntityId, OwnerId, RequestId};
 use keyway_core::oauth::GrantType;
 use keyway_core::owner::{Environment, Owner, OwnerKind};
+use keyway_core::quota::{Day, Drawn};
 use keyway_core::record::{Count, LastUse, Outcome, Record};
 use keyway_core::secret::PlainSecret;
 use keyway_store::tables::audit::Actor;
@@ -227,13 +228,10 @@ async fn a_batch_keeps_its_bounds() {
     world.send(post(" ".repeat(MAX_BODY + 1)), &world.server).await.expect(413);
 }
 
-#[actix_web::test]
-async fn what_a_guard_says_of_another_apis_credentials_does_not_count() {
-    for backend in Backend::ALL {
-        let world = World::new(backend).await;
-        let portal = &world.portal.portal;
-        let mut batch = world.batch();
-        let (act, owner) = (act(&world.portal), batch.counts[0].owner);
+impl World {
+    /// A person's two keys: one for the resource server's API, one for another.
+    async fn keys(&self, owner: OwnerId) -> Vec<ApiKeyId> {
+        let (act, portal) = (act(&self.portal), &self.portal.portal);
         let (rules, catalogue) =
             (KeyRules::new(&portal.catalogue, &portal.settings), portal.catalogue.clone());
         let foreign = catalogue.apis().iter().find(|api| api.audience.as_str() != AUDIENCE).unwrap();
@@ -241,12 +239,13 @@ async fn what_a_guard_says_of_another_apis_credentials_does_not_count() {
             name: "Robot".into(),
             environment: "live".into(),
             scopes: vec![scope.into()],
+            quota_day: "100".into(),
             ..RawKey::default()
         };
         let drafts = [raw("notes:read").read().unwrap(), raw(&foreign.scopes[0].name).read().unwrap()];
         let secrets =
             [0, 1].map(|_| keys::new_secret(&portal.shapes.brand, Environment::Live, &*portal.random));
-        let made = portal
+        portal
             .store
             .write(move |tx| {
                 let person = Owner {
@@ -265,7 +264,18 @@ async fn what_a_guard_says_of_another_apis_credentials_does_not_count() {
                 Ok::<_, keys::KeyError>(made)
             })
             .await
-            .unwrap();
+            .unwrap()
+    }
+}
+
+#[actix_web::test]
+async fn what_a_guard_says_of_another_apis_credentials_does_not_count() {
+    for backend in Backend::ALL {
+        let world = World::new(backend).await;
+        let portal = &world.portal.portal;
+        let mut batch = world.batch();
+        let owner = batch.counts[0].owner;
+        let made = world.keys(owner).await;
         for (id, calls) in [(made[1], 0), (made[0], 3)] {
             batch.id = BatchId::new(portal.now(), &*portal.random);
             batch.counts[0].credential = id.entity();
@@ -276,5 +286,43 @@ async fn what_a_guard_says_of_another_apis_credentials_does_not_count() {
             let used = key.map_err(|error: StoreError| error).unwrap().unwrap().last_used_at;
             assert_eq!(used.is_some(), calls > 0);
         }
+    }
+}
+
+#[actix_web::test]
+async fn calls_against_quotas_add_up_and_every_guard_is_told_of_all() {
+    for backend in Backend::ALL {
+        let world = World::new(backend).await;
+        let portal = &world.portal.portal;
+        let (mut batch, today) = (world.batch(), Day::of(portal.now()));
+        let owner = batch.counts[0].owner;
+        let made = world.keys(owner).await;
+        let drawn = |id: ApiKeyId, day, calls| Drawn {
+            root: id.entity(),
+            owner: Some(owner),
+            environment: Environment::Live,
+            day,
+            calls,
+        };
+        let yesterday = Day::from_number(today.number() - 1);
+        // The second key is for another API: nothing of it counts here.
+        batch.drawn = vec![drawn(made[0], today, 3), drawn(made[0], yesterday, 2), drawn(made[1], today, 50)];
+        let mut sums = Vec::new();
+        for _ in 0..2 {
+            let told: Stored = serde_json::from_str(&world.report(&batch).await.expect(200).body).unwrap();
+            assert!(told.counted.iter().all(|counted| counted.id != made[1].entity()));
+            for id in [made[0].entity(), owner.entity()] {
+                let of_today = told.counted.iter().find(|c| c.id == id && c.day == today).unwrap();
+                sums.push((of_today.in_day, of_today.in_month));
+            }
+        }
+        // A batch that comes twice counts once.
+        assert_eq!(sums, [(3, 5); 4], "{backend:?}");
+        batch.id = BatchId::new(portal.now(), &*portal.random);
+        batch.drawn[0].owner = None;
+        let told: Stored = serde_json::from_str(&world.report(&batch).await.expect(200).body).unwrap();
+        assert!(told.counted.iter().all(|c| c.day == yesterday), "not the owner that was named: {told:?}");
+        batch.drawn = vec![drawn(made[0], Day::from_number(today.number() + 1), 1)];
+        world.report(&batch).await.expect(400);
     }
 }

@@ -2,6 +2,8 @@ use keyway_core::api_key::{Grace, KeyStatus, Lifetime};
 use keyway_core::secret::SecretDigest;
 use keyway_store::tables::audit::{self, AuditFilter};
 
+use keyway_core::quota::{Quotas, Window};
+
 use super::*;
 
 #[tokio::test]
@@ -59,6 +61,14 @@ async fn what_an_owner_may_not_have_is_refused() {
         assert!(matches!(world.create(FRESH, draft("notes:purge")).await, Err(KeyError::NotGrantable(_))));
         let fast = KeyDraft { rate: Some("1201/min burst=1".parse().unwrap()), ..draft("notes:read") };
         assert!(matches!(world.create(FRESH, fast).await, Err(KeyError::RateAboveOwner(_))));
+        world.rules.limits.owner_quotas.month = "1000".parse().unwrap();
+        let many = |calls: &str| {
+            let quotas = Quotas { month: calls.parse().unwrap(), ..Quotas::OFF };
+            KeyDraft { quotas, ..draft("notes:read") }
+        };
+        let refused = world.create(FRESH, many("1001")).await;
+        assert!(matches!(refused, Err(KeyError::QuotaAboveOwner(Window::Month, _))), "{refused:?}");
+        assert_eq!(world.create(FRESH, many("1000")).await.unwrap().terms.quotas.month.to_string(), "1000");
         world.rules.live_needs_verified = true;
         assert!(matches!(world.create(FRESH, draft("notes:read")).await, Err(KeyError::Unverified)));
         let test = KeyDraft { environment: Environment::Test, ..draft("notes:read") };

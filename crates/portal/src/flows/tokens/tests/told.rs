@@ -1,6 +1,10 @@
 use keyway_core::Duration;
 use keyway_core::oauth::{Client, ClientKind, ErrorCode, Introspection, TokenFormat};
+use keyway_core::owner::Environment;
+use keyway_core::quota::{Day, Drawn};
 use keyway_core::secret::PlainSecret;
+use keyway_store::StoreError;
+use keyway_store::tables::counted_calls;
 use keyway_store::testing::Backend;
 
 use super::world::{World, refused};
@@ -99,5 +103,34 @@ async fn a_token_is_taken_back_by_its_own_client_alone() {
             assert_eq!(refused(it.refresh(&app, next.refresh()).await), ErrorCode::InvalidGrant);
             give_back(&it, &app, &PlainSecret::new("unknown")).await.unwrap();
         }
+    }
+}
+
+#[tokio::test]
+async fn a_guard_is_told_what_all_have_counted_of_a_quota() {
+    for backend in Backend::ALL {
+        let it = World::new(backend).await;
+        let app = it.client(ClientKind::Confidential, TokenFormat::Opaque).await;
+        let guard = it.client(ClientKind::ResourceServer, TokenFormat::Opaque).await;
+        let pair = it.pair(&app).await;
+        let root = ask(&it, &guard, &pair.access, true).await.keyway.unwrap().budgets.root;
+        let drawn =
+            Drawn { root, owner: None, environment: Environment::Live, day: Day::of(it.now()), calls: 7 };
+        let portal = it.it.portal.clone();
+        let counted: Result<(), StoreError> =
+            portal.store.write(move |tx| counted_calls::add(tx.conn(), &[drawn])).await;
+        counted.unwrap();
+        let mut issuance = portal.issuance.clone();
+        issuance.limits.app_quotas.day = "100".parse().unwrap();
+        let told = |explain| {
+            let asked =
+                Asked { asker: guard.clone().into(), token: pair.access.clone(), outside: None, explain };
+            let (issuance, now) = (issuance.clone(), it.now());
+            let shapes = std::sync::Arc::clone(&portal.shapes);
+            portal.store.read(move |conn| introspect(conn, &issuance, &shapes, &asked, now))
+        };
+        let counted = told(true).await.unwrap().keyway.unwrap().counted;
+        assert_eq!(counted.iter().map(|c| (c.id, c.in_day, c.in_month)).collect::<Vec<_>>(), [(root, 7, 7)]);
+        assert!(told(false).await.unwrap().keyway.unwrap().counted.is_empty());
     }
 }
