@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 use keyway_core::{Duration, Timestamp};
 use keyway_store::StoreError;
 use keyway_store::tables::audit::{Actor, ActorKind};
-use keyway_store::tables::connections::Connection;
 use keyway_store::tables::connections::turns::{self, Turn};
+use keyway_store::tables::connections::{self, Connection};
 use serde_json::json;
 
 use super::{Provider, ProviderError, Tokens};
@@ -161,13 +161,33 @@ pub async fn keep_fresh(portal: Arc<Portal>) {
     loop {
         rounds.tick().await;
         let done = match portal.providers.all(&portal).await {
-            Ok(all) => refresh_due(&portal, &all).await.map_err(PageError::from),
+            Ok(all) => tend(&portal, &all).await.map_err(PageError::from),
             Err(error) => Err(error),
         };
         if let Err(error) = done {
             tracing::error!(%error, "it could not be looked whose tokens are about to end");
         }
     }
+}
+
+/// A round: what is not to be kept any more is forgotten, what is kept stays fresh.
+async fn tend(portal: &Arc<Portal>, providers: &[Arc<Provider>]) -> Result<(), StoreError> {
+    forget_unkept(portal, providers).await?;
+    refresh_due(portal, providers).await.map(drop)
+}
+
+/// Forgets the tokens of providers whose settings do not ask for them (any more); of how many connections.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_unkept(portal: &Portal, providers: &[Arc<Provider>]) -> Result<usize, StoreError> {
+    let definitions = providers.iter().map(|provider| provider.definition());
+    let unkept: Vec<String> =
+        definitions.filter(|one| !one.keep_tokens).map(|one| one.id.to_string()).collect();
+    if unkept.is_empty() {
+        return Ok(0);
+    }
+    portal.store.write(move |tx| connections::forget_tokens(tx.conn(), &unkept)).await
 }
 
 /// Refreshes those that are about to end, all at once, so that no slow provider holds up the others; how many it did.

@@ -256,5 +256,21 @@ pub fn update_tokens(
     Ok(changed == 1)
 }
 
+/// Forgets the tokens of connections at these providers; of how many.
+///
+/// # Errors
+/// When the statement fails.
+pub fn forget_tokens(conn: &mut Conn, providers: &[String]) -> Result<usize, StoreError> {
+    let kept = connections::provider.eq_any(providers).and(connections::tokens.is_not_null());
+    Ok(diesel::update(connections::table.filter(kept))
+        .set((
+            connections::tokens.eq(None::<Vec<u8>>),
+            connections::tokens_expire_at.eq(None::<i64>),
+            connections::refreshable.eq(false),
+            connections::refreshing_until.eq(None::<i64>),
+        ))
+        .execute(conn)?)
+}
+
 #[cfg(test)]
 mod tests;

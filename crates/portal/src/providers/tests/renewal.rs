@@ -13,7 +13,7 @@ use keyway_store::testing::Backend;
 use super::*;
 use crate::flows::Act;
 use crate::flows::connections::{open, seal};
-use crate::providers::renewal::{RenewalError, Renewed, refresh, refresh_due};
+use crate::providers::renewal::{RenewalError, Renewed, forget_unkept, refresh, refresh_due};
 use crate::state::Portal;
 use crate::testing::TestPortal;
 
@@ -227,4 +227,18 @@ async fn tokens_are_not_shown_to_who_has_taken_the_providers_name() {
     let revoked = provider.revoke(&other.outgoing, &other.clock, issuer, &tokens).await;
     assert_eq!(revoked, Err(ProviderError::Replaced));
     assert_eq!(other.asked("/token").await + other.asked("/revoke").await, 0);
+}
+
+#[tokio::test]
+async fn what_the_settings_no_longer_ask_for_is_forgotten() {
+    let world = World::new(Backend::Sqlite).await;
+    let forget = |providers: Vec<Arc<Provider>>| {
+        let portal = world.portal();
+        async move { forget_unkept(&portal, &providers).await.unwrap() }
+    };
+    assert_eq!(forget(vec![Arc::clone(&world.provider)]).await, 0);
+    assert_eq!(forget(Vec::new()).await, 0);
+    assert!(world.now_stored().await.tokens.is_some());
+    assert_eq!(forget(vec![Arc::new(world.op.provider())]).await, 1);
+    assert!(world.now_stored().await.tokens.is_none());
 }

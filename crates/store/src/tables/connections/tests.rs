@@ -69,3 +69,18 @@ fn identities_of_the_demo_provider_count_only_where_it_is_asked_for() {
         assert_eq!(count_demo(conn).unwrap(), 1);
     }
 }
+
+#[test]
+fn tokens_are_forgotten_by_provider_and_the_connections_stay() {
+    for backend in Backend::ALL {
+        let database = TestDatabase::new(backend);
+        let conn = &mut database.url().connect(Role::Writer).unwrap();
+        let random = SeededRandom::new(1);
+        let it = connection(owner(conn, &random), "1", &random);
+        insert(conn, &it).unwrap();
+        assert_eq!(forget_tokens(conn, &["elsewhere".into()]).unwrap(), 0, "{backend:?}");
+        assert_eq!(forget_tokens(conn, &["elsewhere".into(), "there".into()]).unwrap(), 1, "{backend:?}");
+        assert_eq!(forget_tokens(conn, &["there".into()]).unwrap(), 0, "{backend:?}");
+        assert_eq!(find(conn, it.id).unwrap(), Some(Connection { tokens: None, ..it }), "{backend:?}");
+    }
+}
