@@ -111,7 +111,10 @@ impl World {
         let verified = keeping.identity.email.as_ref().unwrap().verified;
         let new = self.account("ada@example.com", false, verified);
         let id = new.id;
-        self.store.write(move |tx| sign_up(tx, &act, &new, &keeping)).await.map(|()| id)
+        self.store
+            .write(move |tx| sign_up(tx, &act, VerifyEmail::BeforeLiveKey, &new, &keeping))
+            .await
+            .map(|()| id)
     }
 
     async fn connect(&self, owner: OwnerId, keeping: &Keeping) -> Result<Connected, ConnectError> {
@@ -135,8 +138,10 @@ impl World {
 
     async fn find(&self, keeping: &Keeping) -> Found {
         let keeping = keeping.clone();
-        let found: Result<_, StoreError> =
-            self.store.read(move |conn| find(conn, keeping.definition(), &keeping.identity)).await;
+        let found: Result<_, StoreError> = self
+            .store
+            .read(move |conn| find(conn, keeping.definition(), VerifyEmail::BeforeLiveKey, &keeping.identity))
+            .await;
         found.unwrap()
     }
 }
