@@ -14,7 +14,7 @@
 //! | `trusted` | whose JWTs the source is asked about |
 //! | `sync` | the locks and atomics below these, swapped where a test tries their interleavings |
 //! | `proof` | proof of possession, and the proofs that were spent |
-//! | [`limit`] | peek at all limits, then spend |
+//! | [`limit`] | peek at all limits, by rate and by the calendar, then spend |
 //! | [`check`] | the whole order of checks, to a [`Verdict`]; names no framework |
 //! | `breaker` | leaving alone what does not answer |
 //! | `recorder`, `usage` | counters and a bounded queue of records, written in batches |

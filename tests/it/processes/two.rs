@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::harness::actors::{Actor, Anonymous, JwtClient, KeyClient, OauthClient, Prover, http};
 use crate::harness::process::{Dev, Process, free_port, run_json};
+use crate::harness::reply::Reply;
 
 /// The portal of `dev`, and another sample API beside it for the same audience.
 struct Pair {
@@ -221,4 +222,37 @@ async fn a_guard_whose_portal_is_gone_cannot_tell() {
         turn.tick().await;
         assert!(begun.elapsed() < Duration::from_secs(10), "still refused with its portal back");
     }
+}
+
+#[tokio::test]
+async fn guards_over_http_and_beside_the_database_share_a_quota_that_outlives_kill_9() {
+    let mut pair = Pair::start("remote", &[("KEYWAY_LIMITS__CREDENTIAL_MONTHLY", "1000")]).await;
+    let key = pair.key();
+    let left = |reply: Reply| {
+        let caller = reply.expect(200).json();
+        caller["limits"]["credential_month"]["remaining"].as_u64().expect("a number")
+    };
+    let here = format!("{}/v1/whoami", pair.dev.api);
+    for call in 1..=10 {
+        assert_eq!(left(key.get(&here).await), 1000 - call);
+    }
+    // What the one has counted, the other is told with its next batch.
+    let (mut turn, begun, mut calls) = (tokio::time::interval(Duration::from_millis(100)), Instant::now(), 0);
+    loop {
+        turn.tick().await;
+        calls += 1;
+        let left = left(key.get(&pair.whoami()).await);
+        assert!(left >= 1000 - 10 - calls, "{left} left after {calls} calls");
+        if left == 1000 - 10 - calls {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(5), "{left} left after {calls} calls");
+    }
+    pair.dev.process.kill();
+    pair.dev.start_again().await;
+    let left = left(key.get(&here).await);
+    assert!(
+        (1000 - 10 - calls - 1..=1000 - 10 - 1).contains(&left),
+        "{left} left after {calls} calls elsewhere"
+    );
 }
