@@ -107,12 +107,17 @@ impl Provider {
         }
         let mut profile = Profile::read(&self.definition, &vouched.claims);
         if let (None, Some(url)) = (&profile.email, &service.userinfo) {
-            let said: Value = http::get(outgoing, url, Some(redeemed.tokens.access.expose()), &[]).await?;
-            // OpenID Connect Core §5.3.2.
-            if said.get("sub").and_then(Value::as_str) != Some(vouched.subject.as_str()) {
-                return Err(ProviderError::WrongSubject);
+            let access_token = redeemed.tokens.access.expose();
+            match http::get::<Value>(outgoing, url, Some(access_token), &[]).await {
+                // OpenID Connect Core §5.3.2.
+                Ok(said) if said.get("sub").and_then(Value::as_str) != Some(vouched.subject.as_str()) => {
+                    return Err(ProviderError::WrongSubject);
+                }
+                Ok(said) => profile = profile.or(Profile::read(&self.definition, &said)),
+                // It keeps the address to itself; who it is, it has said.
+                Err(ProviderError::Refused { .. }) => {}
+                Err(other) => return Err(other),
             }
-            profile = profile.or(Profile::read(&self.definition, &said));
         }
         Ok(Person { vouched, profile })
     }

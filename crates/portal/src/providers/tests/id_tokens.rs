@@ -220,4 +220,10 @@ async fn a_missing_address_is_asked_of_userinfo_about_the_same_person() {
     let op = Op::new().await;
     op.answers("/me", json!({ "sub": "ada-1" })).await;
     assert!(op.sign_in(without).await.unwrap().email.is_none());
+
+    for (status, expected) in [(403, Ok(true)), (500, Err(ProviderError::Down))] {
+        let op = Op::new().await;
+        op.responds("/me", ResponseTemplate::new(status)).await;
+        assert_eq!(op.sign_in(without).await.map(|ada| ada.email.is_none()), expected);
+    }
 }
