@@ -22,7 +22,7 @@ use crate::entry::Entry;
 use crate::extract::{Presented, RequestParts, extract};
 use crate::freshness::Stamp;
 use crate::guard::Inner;
-use crate::limit::{Allowance, Counting, Spent};
+use crate::limit::{Allowance, Counting, Full, Spent};
 use crate::look_up::{LookUp, NotLearnt, verify};
 use crate::proof::{Spending, prove};
 use crate::settings::JwtSignature;
@@ -237,7 +237,8 @@ impl Inner {
         asked: source::Presented<'_>,
         facts: &Facts,
     ) -> Result<Option<Counting>, u64> {
-        let Some(counting) = self.counters.of(&facts.budgets, facts.environment) else { return Ok(None) };
+        let counting = self.counters.of(&facts.budgets, facts.environment).map_err(|Full| RETRY_AFTER)?;
+        let Some(counting) = counting else { return Ok(None) };
         if !counting.is_loaded() {
             let counted = look_up.counted(asked, facts, self.clock.now()).await?;
             counting.load(&counted, facts.environment);

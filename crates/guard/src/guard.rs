@@ -184,13 +184,11 @@ impl Inner {
                 _ = every.tick() => {}
                 _ = stop.changed() => break,
             }
-            let told = self.recorder.flush().await;
+            self.recorder.flush().await;
             count = count.wrapping_add(1);
             if count.is_multiple_of(TIDY_EVERY) {
                 self.budgets.prune(self.clock.monotonic());
-                if told {
-                    self.counters.prune();
-                }
+                self.counters.prune();
                 self.follower.tidy().await;
             }
         }

@@ -26,7 +26,7 @@ use keyway_core::rate::{Limit, Rate};
 use parking_lot::Mutex;
 
 pub use allowance::{Allowance, Left, QuotasLeft, Spent};
-pub(crate) use counters::{Counters, Counting};
+pub(crate) use counters::{Counters, Counting, Full};
 pub use limiters::Limiters;
 
 thread_local! {

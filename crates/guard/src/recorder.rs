@@ -183,7 +183,12 @@ impl Recorder {
     /// Writes everything that waits. Answers whether it could; what could not be written is kept, within bounds.
     pub(crate) async fn flush(&self) -> bool {
         self.share.store(self.per_flush, Ordering::Relaxed);
-        let Some(sink) = &self.sink else { return true };
+        let Some(sink) = &self.sink else {
+            // It counts for itself alone.
+            self.counters.drain(&mut Vec::new());
+            self.counters.reported();
+            return true;
+        };
         let mut waiting = self.waiting.lock().await;
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
@@ -196,7 +201,10 @@ impl Recorder {
             self.collect(&mut waiting);
         }
         loop {
-            let Some(batch) = waiting.batch.take().or_else(|| self.batch(&mut waiting)) else { return true };
+            let Some(batch) = waiting.batch.take().or_else(|| self.batch(&mut waiting)) else {
+                self.counters.reported();
+                return true;
+            };
             let stored = tokio::time::timeout(DEADLINE, sink.store(&batch)).await;
             let error = match stored {
                 Ok(Ok(counted)) => {

@@ -148,6 +148,11 @@ impl Counter {
         }
     }
 
+    /// Whether it has calls to report.
+    pub(crate) fn is_owing(&self) -> bool {
+        self.unsent.read(0).calls > 0 || !self.ledger.lock().overdue.is_empty()
+    }
+
     /// Takes what is to be reported, by day.
     pub(crate) fn drain(&self) -> SmallVec<[(Day, u64); 1]> {
         let taken = self.unsent.update(|count| (count.calls > 0).then_some(Count { calls: 0, ..count }));

@@ -1,8 +1,9 @@
 //! All counters by budget and environment: they outlive what is cached, are reported with the record batches, and learn
 //! from the answers what other guards have counted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use keyway_core::facts::Budgets;
 use keyway_core::ids::{EntityId, OwnerId};
@@ -15,9 +16,17 @@ use super::calls::{Calls, Counter};
 /// The counters that exist. Only budgets with a quota have one.
 #[derive(Debug)]
 pub(crate) struct Counters {
-    known: Mutex<HashMap<(EntityId, Environment), Known>>,
+    known: Mutex<HashMap<Key, Known>>,
+    /// Whether calls were taken to be reported and the answer has not come.
+    reporting: AtomicBool,
     most: usize,
 }
+
+type Key = (EntityId, Environment);
+
+/// There are as many as there may be, and none that can be let go of.
+#[derive(Debug)]
+pub(crate) struct Full;
 
 #[derive(Debug)]
 struct Known {
@@ -40,20 +49,25 @@ pub(crate) struct Counting {
 }
 
 impl Counters {
-    /// None yet, and later at most `most` besides those that are held.
+    /// None yet, and later at most about `most`.
     pub(crate) fn new(most: usize) -> Self {
-        Self { known: Mutex::default(), most }
+        Self { known: Mutex::default(), reporting: AtomicBool::new(false), most }
     }
 
     /// The counters for a credential that draws on `budgets`; `None` where no quota holds.
-    pub(crate) fn of(&self, budgets: &Budgets, environment: Environment) -> Option<Counting> {
+    ///
+    /// # Errors
+    /// [`Full`], where calls of very many budgets wait to be reported.
+    pub(crate) fn of(&self, budgets: &Budgets, environment: Environment) -> Result<Option<Counting>, Full> {
         if !budgets.has_quotas() {
-            return None;
+            return Ok(None);
         }
         let mut known = self.known.lock();
         if known.len() >= self.most {
-            // What is let go of begins with the stored counts again.
-            known.retain(|_, known| Arc::strong_count(&known.counter) > 1);
+            self.let_go(&mut known);
+            if known.len() >= self.most {
+                return Err(Full);
+            }
         }
         let mut counter = |id: EntityId, reported: Option<Reported>| {
             let new = || Known { counter: Arc::default(), reported };
@@ -65,12 +79,15 @@ impl Counters {
         let shared = owner
             .filter(|_| !budgets.shared_quotas.is_off())
             .map(|owner| Calls { counter: counter(owner, None), quotas: budgets.shared_quotas });
-        Some(Counting { own, shared, ids: (budgets.root, owner) })
+        Ok(Some(Counting { own, shared, ids: (budgets.root, owner) }))
     }
 
     /// Takes what has been counted since the last time.
     pub(crate) fn drain(&self, drawn: &mut Vec<Drawn>) {
-        for ((root, environment), known) in self.known.lock().iter() {
+        let known = self.known.lock();
+        // Before anything is taken, and under the lock that letting go takes.
+        self.reporting.store(true, Ordering::Relaxed);
+        for ((root, environment), known) in known.iter() {
             let Some(Reported { owner }) = known.reported else { continue };
             for (day, calls) in known.counter.drain() {
                 drawn.push(Drawn { root: *root, owner, environment: *environment, day, calls });
@@ -98,9 +115,29 @@ impl Counters {
         }
     }
 
-    /// Drops what nobody holds. Right after everything was reported: whoever comes next begins with the stored counts.
+    /// All that was taken has been reported.
+    pub(crate) fn reported(&self) {
+        let _known = self.known.lock();
+        self.reporting.store(false, Ordering::Relaxed);
+    }
+
+    /// Drops what nobody holds.
     pub(crate) fn prune(&self) {
-        self.known.lock().retain(|_, known| Arc::strong_count(&known.counter) > 1);
+        self.let_go(&mut self.known.lock());
+    }
+
+    /// Drops what nobody holds and everybody knows: whoever comes next begins with the stored counts, so those must have
+    /// all that was counted here.
+    fn let_go(&self, known: &mut HashMap<Key, Known>) {
+        if self.reporting.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut owing = HashSet::<Key>::new();
+        for (&(root, environment), known) in known.iter().filter(|(_, known)| known.counter.is_owing()) {
+            let owner = known.reported.and_then(|reported| reported.owner).map(OwnerId::entity);
+            owing.extend([Some(root), owner].into_iter().flatten().map(|id| (id, environment)));
+        }
+        known.retain(|key, known| Arc::strong_count(&known.counter) > 1 || owing.contains(key));
     }
 
     /// How many there are.

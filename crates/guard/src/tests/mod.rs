@@ -61,6 +61,8 @@ pub(super) struct Source {
     head: AtomicU64,
     pub(super) jwks: Mutex<Jwks>,
     pub(super) failing: AtomicBool,
+    /// Batches alone are refused.
+    pub(super) store_failing: AtomicBool,
     pub(super) feed_failing: AtomicBool,
     /// The feed takes questions and answers none.
     pub(super) feed_silent: AtomicBool,
@@ -216,7 +218,8 @@ impl CredentialSource for Source {
 impl RecordSink for Source {
     fn store<'a>(&'a self, batch: &'a RecordBatch) -> Pending<'a, Vec<Counted>> {
         Box::pin(async move {
-            if self.failing.load(Ordering::SeqCst) {
+            let failing = self.failing.load(Ordering::SeqCst) || self.store_failing.load(Ordering::SeqCst);
+            if failing {
                 return Err(SourceError::Unavailable("the database is down".into()));
             }
             let mut batches = self.batches.lock();

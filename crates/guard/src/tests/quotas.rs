@@ -209,6 +209,32 @@ async fn counters_that_nobody_holds_are_let_go_of_and_their_counts_come_back() {
     }
 }
 
+#[tokio::test]
+async fn what_was_counted_and_not_yet_told_is_never_let_go_of() {
+    let house = House::with(|settings| {
+        settings.known = 8;
+        settings.quotas = 32;
+    });
+    let keys: Vec<_> = (0..60).map(|_| house.key_of("2", "off")).collect();
+    house.source.store_failing.store(true, Ordering::SeqCst);
+    let mut passed = 0;
+    for key in &keys {
+        passed += house.accepted(&house.guard, key, 1).await;
+        assert!(!house.guard.flush().await || passed == 0);
+    }
+    // Rather than forgetting, the guard says that it cannot tell.
+    assert_eq!(passed, 32);
+    assert_eq!(house.code(keys[59].expose()).await, "cannot_tell");
+    house.source.store_failing.store(false, Ordering::SeqCst);
+    house.clock.advance(Duration::seconds(10));
+    assert!(house.guard.flush().await);
+    for key in &keys {
+        passed += house.accepted(&house.guard, key, 2).await;
+        assert!(house.guard.flush().await);
+    }
+    assert_eq!(passed, 2 * keys.len());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

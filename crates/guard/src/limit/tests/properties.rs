@@ -29,7 +29,7 @@ fn quotas() -> impl Strategy<Value = Quotas> {
 fn any_limits() -> impl Strategy<Value = Limiters> {
     (limit(), limit(), quotas(), quotas()).prop_map(|(own, shared, own_quotas, shared_quotas)| {
         let drawn = Drawn { own, shared, own_quotas, shared_quotas, ..drawn("off", "off") };
-        let counting = Counters::new(100).of(&drawn, Environment::Live);
+        let counting = Counters::new(100).of(&drawn, Environment::Live).unwrap();
         Budgets::new(100).limiters(&drawn, Environment::Live, Monotonic(0)).counting(counting)
     })
 }
@@ -143,7 +143,7 @@ proptest! {
             ..drawn(&format!("1/h burst={burst}"), "off")
         };
         let counters = Counters::new(100);
-        let counting = counters.of(&drawn, Environment::Live);
+        let counting = counters.of(&drawn, Environment::Live).unwrap();
         let limits =
             Budgets::new(100).limiters(&drawn, Environment::Live, Monotonic(0)).counting(counting);
         let passed: usize = std::thread::scope(|scope| {
