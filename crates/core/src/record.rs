@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Duration, Timestamp};
 use crate::ids::{BatchId, EntityId, OwnerId, RequestId};
 use crate::quota::{Counted, Drawn};
-use crate::refusal::Check;
+use crate::refusal::{Check, Refusal};
 
 /// The longest route pattern, in bytes; longer ones are cut.
 pub const MAX_ROUTE_LEN: usize = 128;
@@ -17,6 +17,8 @@ pub const MAX_ROUTE_LEN: usize = 128;
 pub const MAX_BATCH: usize = 1_000;
 /// The longest method or code, in bytes.
 const MAX_WORD_LEN: usize = 64;
+/// The most that is kept of what a call lacked, in bytes.
+const MAX_LACKED_LEN: usize = 128;
 /// The most calls, or microseconds, that one count may tell of: far beyond what a guard counts between two batches.
 const MAX_COUNT: u64 = 1 << 48;
 /// How far a guard's clock may be ahead.
@@ -43,10 +45,39 @@ pub struct Record {
     pub failed: Option<Check>,
     /// The refusal's code.
     pub code: Option<Arc<str>>,
+    /// What the call lacked, where that is one thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacked: Option<Lacked>,
     /// From where.
     pub address: Option<IpAddr>,
     /// Microseconds from arrival to answer.
     pub latency_us: u32,
+}
+
+/// What a refused call lacked: a scope, or budget.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lacked {
+    /// All scopes that the route needs, with spaces between; or how much the spent limit lets through.
+    pub needed: Arc<str>,
+    /// The first scope that is missing; or which limit is spent, as [`SpentLimit::as_str`](crate::refusal::SpentLimit::as_str).
+    pub missing: Arc<str>,
+}
+
+impl Lacked {
+    /// Of a refusal; `None` where its check says it all, or where it would be too long to keep.
+    pub fn of(refusal: &Refusal) -> Option<Self> {
+        let (needed, missing) = match refusal {
+            Refusal::InsufficientScope { required, missing } => (required.as_str().into(), missing.as_str()),
+            Refusal::LimitExceeded { limit, measure, .. } => (measure.to_string().into(), limit.as_str()),
+            _ => return None,
+        };
+        let lacked = Self { needed, missing: missing.into() };
+        lacked.is_sound().then_some(lacked)
+    }
+
+    fn is_sound(&self) -> bool {
+        is_word(&self.needed, MAX_LACKED_LEN) && is_word(&self.missing, MAX_LACKED_LEN)
+    }
 }
 
 /// How a call ended, for counting.
@@ -143,9 +174,9 @@ pub enum UnsoundBatch {
     /// More than [`MAX_BATCH`] of something.
     #[error("a batch has at most 1000 counts, 1000 last uses, 1000 records and 1000 draws")]
     TooMany,
-    /// A route, method or code is too long, a status is none, or a count is beyond reason.
+    /// A route, method, code or lack is too long, a status is none, or a count is beyond reason.
     #[error(
-        "a route has at most 128 bytes, a method or code at most 64, none a control character, and numbers lie within reason"
+        "a route, and what was lacking, has at most 128 bytes, a method or code at most 64, none a control character, and numbers lie within reason"
     )]
     OutOfRange,
     /// It tells of what is yet to come.
@@ -170,6 +201,7 @@ impl RecordBatch {
             is_word(&record.route, MAX_ROUTE_LEN)
                 && is_word(&record.method, MAX_WORD_LEN)
                 && record.code.as_ref().is_none_or(|code| is_word(code, MAX_WORD_LEN))
+                && record.lacked.as_ref().is_none_or(Lacked::is_sound)
                 && (100..=599).contains(&record.status)
         });
         let drawn = self.drawn.iter().all(|drawn| drawn.calls <= MAX_COUNT);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::change::UnknownName;
 use crate::oauth::dpop::ProofError;
 use crate::quota::Measure;
 
@@ -71,6 +72,13 @@ impl Check {
     }
 }
 
+impl std::str::FromStr for Check {
+    type Err = UnknownName;
+    fn from_str(s: &str) -> Result<Self, UnknownName> {
+        Self::ALL.into_iter().find(|check| check.as_str() == s).ok_or(UnknownName)
+    }
+}
+
 /// Which of a credential's limits is spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SpentLimit {
@@ -80,6 +88,17 @@ pub enum SpentLimit {
     Shared,
     /// The one on look-ups of unknown credentials from one address.
     Address,
+}
+
+impl SpentLimit {
+    /// As stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Shared => "shared",
+            Self::Address => "address",
+        }
+    }
 }
 
 /// Why a call is refused.

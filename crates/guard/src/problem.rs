@@ -41,6 +41,11 @@ struct Body {
     errors: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<RequestId>,
+    /// Where the portal tells the checks of this call one by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<String>,
+    #[serde(skip)]
+    portal: Option<String>,
     #[serde(skip)]
     challenges: Vec<String>,
     #[serde(skip)]
@@ -61,6 +66,8 @@ impl Problem {
             scope: None,
             errors: BTreeMap::new(),
             request_id: None,
+            explain: None,
+            portal: None,
             challenges: Vec::new(),
             retry_after: None,
         }))
@@ -77,6 +84,9 @@ impl Problem {
         }
         problem.0.challenges = challenges(refusal, settings);
         problem.0.retry_after = refusal.retry_after();
+        if matches!(refusal.status(), 401 | 403 | 429) {
+            problem.0.portal = Some(settings.issuer.clone());
+        }
         problem
     }
 
@@ -104,9 +114,11 @@ impl Problem {
         self.0.retry_after = Some(seconds);
         self
     }
-    /// The request that it answers.
+    /// The request that it answers; a guard's 401, 403 and 429 then say where the portal explains it.
     #[must_use]
     pub fn request(mut self, id: RequestId) -> Self {
+        let portal = self.0.portal.take();
+        self.0.explain = portal.map(|portal| format!("{}/requests/{id}", portal.trim_end_matches('/')));
         self.0.request_id = Some(id);
         self
     }
@@ -310,6 +322,20 @@ mod tests {
         assert_eq!(body["type"], "urn:keyway:problem:insufficient_scope");
         assert_eq!(body["check"], "scope");
         assert_eq!(body["scope"], "notes:write");
+    }
+
+    #[test]
+    fn refusals_lead_to_where_the_portal_explains_them() {
+        let mut settings = settings();
+        settings.issuer = "http://portal.example/".into();
+        let id: RequestId = "0192d2f0-0000-7000-8000-000000000001".parse().unwrap();
+        let sent = |refusal: &Refusal| -> serde_json::Value {
+            serde_json::from_str(&Problem::of(refusal, &settings).request(id).to_json()).unwrap()
+        };
+        for refusal in [Refusal::Revoked, Refusal::AddressNotAllowed] {
+            assert_eq!(sent(&refusal)["explain"], format!("http://portal.example/requests/{id}"));
+        }
+        assert_eq!(sent(&Refusal::CannotTell { retry_after: 1 }).get("explain"), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use keyway_core::clock::{Clock, Duration};
 use keyway_core::facts::{Facts, Method};
 use keyway_core::ids::{BatchId, EntityId};
 use keyway_core::quota::Drawn;
-use keyway_core::record::{MAX_BATCH, MAX_ROUTE_LEN, Outcome, Record, RecordBatch};
+use keyway_core::record::{Lacked, MAX_BATCH, MAX_ROUTE_LEN, Outcome, Record, RecordBatch};
 use keyway_core::refusal::Refusal;
 use keyway_core::source::{RecordSink, SourceError};
 use parking_lot::Mutex;
@@ -165,6 +165,7 @@ impl Recorder {
             status: call.status,
             failed: refusal.map(Refusal::check),
             code: refusal.map(|r| r.code().into()),
+            lacked: refusal.and_then(Lacked::of),
             address: verdict.address(),
             latency_us,
         }

@@ -200,6 +200,8 @@ diesel::table! {
         address -> Nullable<Text>,
         latency_us -> BigInt,
         user_agent -> Nullable<Text>,
+        needed -> Nullable<Text>,
+        missing -> Nullable<Text>,
     }
 }
 

@@ -189,6 +189,7 @@ async fn a_batch_counts_once_and_counts_add_up() {
                 status: 401,
                 failed: Some(Check::NotRevoked),
                 code: Some("revoked".into()),
+                lacked: None,
                 address: Some([192, 0, 2, 1].into()),
                 latency_us: 10,
             }],

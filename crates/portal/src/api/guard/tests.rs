@@ -129,6 +129,7 @@ impl World {
                 status: 200,
                 failed: None,
                 code: None,
+                lacked: None,
                 address: None,
                 latency_us: 10,
             }],
