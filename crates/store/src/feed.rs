@@ -72,7 +72,7 @@ pub fn head(conn: &mut Conn) -> Result<FeedHead, StoreError> {
     let row: Option<(String, i64, i64)> = feed_head::table
         .find(1)
         .select((feed_head::epoch, feed_head::position, feed_head::tail))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     let (epoch, position, tail) = row.ok_or(HEAD.inconsistent("id"))?;
     Ok(FeedHead {
@@ -182,7 +182,7 @@ pub(crate) fn cut(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<usize, 
     let first_kept: Option<i64> = feed::table
         .filter(feed::relevant_until.gt(now.as_micros()))
         .select(diesel::dsl::min(feed::position))
-        .first(conn)?;
+        .get_result(conn)?;
     let keep_from = first_kept.unwrap_or_else(|| stored_count(at.head.0).saturating_add(1));
     let new_tail = keep_from.saturating_sub(1).min(tail.saturating_add(limit));
     if new_tail <= tail {

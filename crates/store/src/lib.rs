@@ -16,6 +16,9 @@
 //! | `housekeeping` | deleting what has expired |
 //! | `backup` | a copy of the embedded database, and its way back |
 //!
+//! Where there is one row at most, it is read with `get_result`, not `first`: that adds `LIMIT ?`, and SQLite, whose planner
+//! looks at the limit's value, prepares such a statement anew each time.
+//!
 //! To add a table: a migration in both folders (rules in `migrations/README.md`), its `table!` in `schema`, a file in
 //! `tables` (private row, `TryFrom` into the domain type, `find`, `list`, `insert`, `update_*`), and, if its rows
 //! expire, a line in `housekeeping`.

@@ -159,7 +159,7 @@ pub fn find(conn: &mut Conn, digest: SecretDigest) -> Result<Option<AccessToken>
     access_tokens::table
         .filter(access_tokens::digest.eq(digest.as_bytes().as_slice()))
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?
         .map(AccessToken::try_from)
         .transpose()

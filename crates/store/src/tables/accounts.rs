@@ -110,7 +110,7 @@ pub fn insert(conn: &mut Conn, account: &Account) -> Result<(), StoreError> {
 /// # Errors
 /// When the statement fails or the row cannot be read.
 pub fn find(conn: &mut Conn, owner: OwnerId) -> Result<Option<Account>, StoreError> {
-    let row: Option<Row> = accounts::table.find(owner.to_string()).first(conn).optional()?;
+    let row: Option<Row> = accounts::table.find(owner.to_string()).get_result(conn).optional()?;
     row.map(Account::try_from).transpose()
 }
 
@@ -119,7 +119,7 @@ pub fn find(conn: &mut Conn, owner: OwnerId) -> Result<Option<Account>, StoreErr
 /// # Errors
 /// When the statement fails or the row cannot be read.
 pub fn find_by_email(conn: &mut Conn, email: &str) -> Result<Option<Account>, StoreError> {
-    let row: Option<Row> = accounts::table.filter(accounts::email.eq(email)).first(conn).optional()?;
+    let row: Option<Row> = accounts::table.filter(accounts::email.eq(email)).get_result(conn).optional()?;
     row.map(Account::try_from).transpose()
 }
 

@@ -112,7 +112,8 @@ fn stored_quota(quota: Quota) -> Option<i64> {
 /// # Errors
 /// When the statement fails or the row cannot be read.
 pub fn find(conn: &mut Conn, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
-    let found = api_keys::table.find(id.to_string()).select(KeyRow::as_select()).first(conn).optional()?;
+    let found =
+        api_keys::table.find(id.to_string()).select(KeyRow::as_select()).get_result(conn).optional()?;
     found.map(ApiKey::try_from).transpose()
 }
 
@@ -124,7 +125,7 @@ pub fn find_by_digest(conn: &mut Conn, digest: &SecretDigest) -> Result<Option<A
     api_keys::table
         .filter(api_keys::digest.eq(digest.as_bytes().as_slice()))
         .select(KeyRow::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?
         .map(ApiKey::try_from)
         .transpose()

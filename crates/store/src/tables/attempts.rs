@@ -49,7 +49,7 @@ impl TryFrom<Row> for Attempts {
 /// # Errors
 /// When the statement fails or the row cannot be read.
 pub fn find(conn: &mut Conn, bucket: &str) -> Result<Option<Attempts>, StoreError> {
-    let row: Option<Row> = attempts::table.find(bucket).first(conn).optional()?;
+    let row: Option<Row> = attempts::table.find(bucket).get_result(conn).optional()?;
     row.map(Attempts::try_from).transpose()
 }
 

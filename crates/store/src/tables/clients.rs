@@ -131,7 +131,7 @@ pub fn find(conn: &mut Conn, id: ClientId) -> Result<Option<Client>, StoreError>
     clients::table
         .filter(clients::id.eq(id.entity().to_string()).and(clients::deleted_at.is_null()))
         .select(ClientRow::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?
         .map(Client::try_from)
         .transpose()
@@ -204,7 +204,7 @@ pub fn registration(conn: &mut Conn, id: ClientId) -> Result<Option<SecretDigest
     let digest: Option<Option<Vec<u8>>> = clients::table
         .filter(clients::id.eq(id.entity().to_string()).and(clients::deleted_at.is_null()))
         .select(clients::registration_digest)
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     digest.flatten().map(|bytes| TABLE.digest("registration_digest", &bytes)).transpose()
 }

@@ -150,7 +150,7 @@ pub fn find(conn: &mut Conn, digest: SecretDigest) -> Result<Option<Authorizatio
     codes::table
         .find(digest.as_bytes().as_slice())
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?
         .map(AuthorizationCode::try_from)
         .transpose()

@@ -147,7 +147,7 @@ pub fn insert(conn: &mut Conn, connection: &Connection) -> Result<(), StoreError
 /// When the statement fails or the row cannot be read.
 pub fn find(conn: &mut Conn, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
     let row: Option<Row> =
-        connections::table.find(id.to_string()).select(Row::as_select()).first(conn).optional()?;
+        connections::table.find(id.to_string()).select(Row::as_select()).get_result(conn).optional()?;
     row.map(Connection::try_from).transpose()
 }
 

@@ -165,7 +165,7 @@ pub fn delete_oldest(conn: &mut Conn, before: Timestamp) -> Result<usize, StoreE
     let oldest: Option<i64> = counted_calls::table
         .filter(counted_calls::day.le(before.as_micros()))
         .select(diesel::dsl::min(counted_calls::day))
-        .first(conn)?;
+        .get_result(conn)?;
     let Some(oldest) = oldest else { return Ok(0) };
     Ok(diesel::delete(counted_calls::table.filter(counted_calls::day.eq(oldest))).execute(conn)?)
 }

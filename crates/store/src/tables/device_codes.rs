@@ -175,7 +175,7 @@ pub fn find(conn: &mut Conn, digest: SecretDigest) -> Result<Option<DeviceCode>,
     codes::table
         .find(digest.as_bytes().as_slice())
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?
         .map(DeviceCode::try_from)
         .transpose()
@@ -189,7 +189,7 @@ pub fn find_by_user_code(conn: &mut Conn, user_code: SecretDigest) -> Result<Opt
     codes::table
         .filter(codes::user_code.eq(user_code.as_bytes().to_vec()))
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?
         .map(DeviceCode::try_from)
         .transpose()

@@ -236,7 +236,7 @@ pub fn find(conn: &mut Conn, id: FamilyId) -> Result<Option<Family>, StoreError>
     families::table
         .find(id.to_string())
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?
         .map(Family::try_from)
         .transpose()

@@ -75,7 +75,7 @@ pub fn find(conn: &mut Conn, id: GrantId) -> Result<Option<Grant>, StoreError> {
     grants::table
         .filter(grants::id.eq(id.to_string()).and(grants::revoked_at.is_null()))
         .select(GrantRow::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?
         .map(Grant::try_from)
         .transpose()
@@ -91,7 +91,7 @@ pub fn find_of(conn: &mut Conn, owner: OwnerId, client: ClientId) -> Result<Opti
         .filter(grants::client_id.eq(client.entity().to_string()))
         .filter(grants::revoked_at.is_null())
         .select(GrantRow::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?
         .map(Grant::try_from)
         .transpose()

@@ -138,7 +138,7 @@ pub fn find_usable(
         .filter(mail_links::digest.eq(digest.as_bytes().as_slice()))
         .filter(mail_links::purpose.eq(purpose.as_str()).and(mail_links::consumed_at.is_null()))
         .filter(mail_links::expires_at.gt(now.as_micros()))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(MailLink::try_from).transpose()
 }

@@ -47,7 +47,7 @@ pub fn find(conn: &mut Conn, id: OwnerId) -> Result<Option<Owner>, StoreError> {
     owners::table
         .find(id.to_string())
         .filter(owners::deleted_at.is_null())
-        .first::<Row>(conn)
+        .get_result::<Row>(conn)
         .optional()?
         .map(Owner::try_from)
         .transpose()

@@ -146,7 +146,8 @@ pub fn take(
     if diesel::update(usable).set(flows::consumed_at.eq(now.as_micros())).execute(conn)? != 1 {
         return Ok(None);
     }
-    let row: Row = flows::table.find(state.as_bytes().as_slice()).select(Row::as_select()).first(conn)?;
+    let row: Row =
+        flows::table.find(state.as_bytes().as_slice()).select(Row::as_select()).get_result(conn)?;
     row.try_into().map(Some)
 }
 

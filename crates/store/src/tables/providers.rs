@@ -66,7 +66,7 @@ pub fn list(conn: &mut Conn, limit: u32) -> Result<Vec<StoredProvider>, StoreErr
 /// # Errors
 /// When the statement fails.
 pub fn find(conn: &mut Conn, id: &str) -> Result<Option<StoredProvider>, StoreError> {
-    let row: Option<Row> = providers::table.find(id).select(Row::as_select()).first(conn).optional()?;
+    let row: Option<Row> = providers::table.find(id).select(Row::as_select()).get_result(conn).optional()?;
     Ok(row.map(StoredProvider::from))
 }
 

@@ -63,7 +63,7 @@ pub fn find(
             pushed_requests::created_at,
             pushed_requests::expires_at,
         ))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     let Some((client, params, created_at, expires_at)) = row else { return Ok(None) };
     let client = ClientId::from_entity(TABLE.parse("client_id", &client)?);

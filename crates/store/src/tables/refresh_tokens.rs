@@ -106,7 +106,7 @@ pub fn find(conn: &mut Conn, digest: SecretDigest) -> Result<Option<RefreshToken
     refresh_tokens::table
         .find(digest.as_bytes().as_slice())
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?
         .map(RefreshToken::try_from)
         .transpose()

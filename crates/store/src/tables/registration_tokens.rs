@@ -97,7 +97,7 @@ pub fn find(conn: &mut Conn, digest: SecretDigest) -> Result<Option<Registration
     registration_tokens::table
         .filter(registration_tokens::digest.eq(digest.as_bytes().to_vec()))
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?
         .map(RegistrationToken::try_from)
         .transpose()
@@ -147,7 +147,7 @@ pub fn revoke(
         return Ok(None);
     }
     let row: Row =
-        registration_tokens::table.filter(registration_tokens::id.eq(id.to_string())).first(conn)?;
+        registration_tokens::table.filter(registration_tokens::id.eq(id.to_string())).get_result(conn)?;
     row.try_into().map(Some)
 }
 

@@ -94,7 +94,7 @@ pub fn insert(conn: &mut Conn, session: &Session) -> Result<(), StoreError> {
 /// # Errors
 /// When the statement fails or the row cannot be read.
 pub fn find(conn: &mut Conn, digest: &SecretDigest) -> Result<Option<Session>, StoreError> {
-    let row: Option<Row> = sessions::table.find(digest.as_bytes().as_slice()).first(conn).optional()?;
+    let row: Option<Row> = sessions::table.find(digest.as_bytes().as_slice()).get_result(conn).optional()?;
     row.map(Session::try_from).transpose()
 }
 

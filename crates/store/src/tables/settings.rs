@@ -11,7 +11,7 @@ use crate::schema::settings;
 /// # Errors
 /// When the statement fails.
 pub fn get(conn: &mut Conn, name: &str) -> Result<Option<String>, StoreError> {
-    Ok(settings::table.find(name).select(settings::value).first(conn).optional()?)
+    Ok(settings::table.find(name).select(settings::value).get_result(conn).optional()?)
 }
 
 /// Sets the value of a name, whether or not it had one.

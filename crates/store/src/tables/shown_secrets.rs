@@ -84,7 +84,7 @@ pub fn find(conn: &mut Conn, id: EntityId) -> Result<Option<ShownSecret>, StoreE
     shown_secrets::table
         .find(id.to_string())
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?
         .map(ShownSecret::try_from)
         .transpose()

@@ -187,7 +187,7 @@ pub fn find(conn: &mut Conn, kid: &str) -> Result<Option<StoredKey>, StoreError>
     signing_keys::table
         .filter(signing_keys::kid.eq(kid))
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?
         .map(StoredKey::try_from)
         .transpose()
