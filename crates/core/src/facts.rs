@@ -232,3 +232,30 @@ fn share(limit: Limit, environment: Environment) -> Limit {
         Limit::At(rate) => Limit::At(rate.in_environment(environment)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::SeededRandom;
+
+    #[test]
+    fn an_app_draws_on_quotas_of_its_own_and_test_credentials_on_a_tenth() {
+        let quotas = |day: &str| Quotas { day: day.parse().unwrap(), ..Quotas::OFF };
+        let limits = LimitDefaults {
+            credential_quotas: quotas("100"),
+            owner_quotas: quotas("200"),
+            app_quotas: quotas("50"),
+            ..LimitDefaults::default()
+        };
+        let random = SeededRandom::new(1);
+        let (root, owner) =
+            (EntityId::new(Timestamp::default(), &random), OwnerId::new(Timestamp::default(), &random));
+        let app = limits.app_budgets(root, Environment::Live);
+        assert_eq!((app.own_quotas, app.shared_quotas), (quotas("50"), Quotas::OFF));
+        assert_eq!(app.ids().collect::<Vec<_>>(), [root]);
+        let test = limits.budgets(root, None, (owner, None), Environment::Test);
+        assert_eq!((test.own_quotas, test.shared_quotas), (quotas("10"), quotas("20")));
+        assert_eq!(test.with_own_quotas(quotas("30"), Environment::Test).own_quotas, quotas("3"));
+        assert!(!LimitDefaults::default().app_budgets(root, Environment::Live).has_quotas());
+    }
+}
