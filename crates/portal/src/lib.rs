@@ -32,6 +32,7 @@ mod cached;
 pub mod backchannel;
 pub mod boundary;
 pub mod csrf;
+mod csv;
 pub mod error;
 pub mod extract;
 pub mod flows;

@@ -8,6 +8,7 @@ pub mod bootstrap;
 pub mod clients;
 pub mod connections;
 pub mod device;
+pub mod explain;
 pub mod grants;
 pub mod inputs;
 pub mod jwt;

@@ -19,6 +19,7 @@ mod letters;
 mod logout;
 mod overview;
 mod password_check;
+mod requests;
 mod reset;
 pub mod resources;
 mod settings;
@@ -58,6 +59,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .configure(settings::configure)
         .configure(connections::configure)
         .configure(admin::configure)
+        .configure(requests::configure)
         .configure(audit::configure)
         .configure(dev::configure)
         .configure(operations::configure_pages);

@@ -88,6 +88,7 @@ const NAVIGATION: &[(&str, &str, &str, &str)] = &[
     ("Apps", "/apps", "app", "/apps"),
     ("Authorised apps", "/authorized", "shield", "/authorized"),
     ("Connections", "/connections", "plug", "/connections"),
+    ("Requests", "/requests", "chart", "/requests"),
     ("Audit", "/audit", "log", "/audit"),
     ("Settings", "/settings/profile", "gear", "/settings"),
 ];
@@ -132,6 +133,7 @@ mod tests {
         };
         assert_eq!(current("/"), ["Overview"]);
         assert_eq!(current("/keys/new"), ["Keys"]);
+        assert_eq!(current("/requests/explain"), ["Requests"]);
         assert_eq!(current("/settings/sessions"), ["Settings"]);
         assert_eq!(current("/admin/providers/acme"), ["Providers"]);
         assert!(navigation("/", false).iter().all(|item| !item.href.starts_with("/admin")));

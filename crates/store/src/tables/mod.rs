@@ -31,6 +31,7 @@ pub mod pushed_requests;
 pub mod records;
 pub mod refresh_tokens;
 pub mod registration_tokens;
+pub mod request_log;
 pub mod sessions;
 pub mod settings;
 pub mod shown_secrets;

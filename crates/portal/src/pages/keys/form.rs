@@ -9,7 +9,7 @@ use keyway_core::audience::{Access, Api};
 use keyway_core::owner::Environment;
 use keyway_core::quota::Quota;
 use keyway_core::rate::Rate;
-use keyway_core::scope::ScopeSet;
+use keyway_core::scope::{Scope, ScopeSet};
 use keyway_core::{Duration, Timestamp};
 use keyway_store::StoreError;
 use keyway_store::tables::{api_keys, owners};
@@ -45,6 +45,9 @@ pub(super) struct KeyForm {
     /// The version of the key that is edited.
     #[serde(skip_serializing)]
     version: String,
+    /// The scopes that a link ticked.
+    #[serde(skip)]
+    proposed: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -63,6 +66,7 @@ struct Context<'c> {
     version: u64,
     form: &'c KeyForm,
     errors: FieldErrors,
+    proposed: Option<&'c str>,
     resources: Vec<ResourceView<'c>>,
     audiences: [(); 0],
     client_address: String,
@@ -147,20 +151,35 @@ pub(super) async fn create(
     }
 }
 
+/// What a link to the form of a key may propose. It is ticked and named, and granted by saving alone.
+#[derive(Deserialize)]
+pub(super) struct Proposed {
+    #[serde(default)]
+    scope: String,
+}
+
 pub(super) async fn edit(
     portal: web::Data<Portal>,
     me: SignedIn,
     path: Path<String>,
+    proposed: Query<Proposed>,
 ) -> Result<HttpResponse, PageError> {
     let key = own_key(&portal, &me, id(&path)?).await?;
     if key.revoked_at.is_some() {
         return Err(PageError::NotFound);
     }
+    let offered =
+        |scope: &Scope| portal.catalogue.apis().iter().any(|api| api.scope(scope.as_str()).is_some());
+    let proposed = proposed.scope.split_ascii_whitespace().filter_map(|word| word.parse().ok());
+    let proposed: ScopeSet = proposed
+        .filter(|scope: &Scope| !key.terms.scopes.contains(scope.as_str()) && offered(scope))
+        .collect();
     let lines: Vec<String> = key.terms.addresses.iter().map(ToString::to_string).collect();
     let form = KeyForm {
         name: key.name.clone(),
         environment: key.terms.environment.to_string(),
-        scope: key.terms.scopes.to_string(),
+        scope: format!("{} {proposed}", key.terms.scopes),
+        proposed: (!proposed.is_empty()).then(|| proposed.to_string()),
         expiry: "keep".to_owned(),
         rate: key.terms.rate.map(|rate| rate.to_string()).unwrap_or_default(),
         quota_day: own_quota(key.terms.quotas.day),
@@ -298,6 +317,7 @@ async fn page(
         cancel: key.map_or("/keys".to_owned(), |key| format!("/keys/{}", key.id)),
         once: again.field().to_owned(),
         version: form.version.parse().unwrap_or_default(),
+        proposed: form.proposed.as_deref(),
         form,
         errors,
         resources: resources(portal.catalogue.apis(), &form.scopes()),

@@ -1,0 +1,182 @@
+//! `GET /requests` and `/requests.csv`.
+
+use std::collections::HashMap;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
+use actix_web::web::{self, Query};
+use keyway_core::Timestamp;
+use keyway_core::api_key::ApiKey;
+use keyway_core::ids::{EntityId, RequestId};
+use keyway_core::refusal::Check;
+use keyway_store::StoreError;
+use keyway_store::tables::api_keys::{self, KeyFilter};
+use keyway_store::tables::request_log::{self, LoggedRequest};
+use serde::Serialize;
+
+use super::filters::Filters;
+use super::{millis, outcome, short};
+use crate::csv::Csv;
+use crate::error::PageError;
+use crate::extract::SignedIn;
+use crate::flows::explain::name;
+use crate::state::Portal;
+
+/// Requests on a page.
+const PAGE: u32 = 50;
+/// Requests in a file, at most.
+const FILE: u32 = 5_000;
+/// Keys to choose from.
+const KEYS: u32 = 100;
+
+#[derive(Serialize)]
+struct Row {
+    id: RequestId,
+    at: Timestamp,
+    method: String,
+    route: String,
+    status: u16,
+    state: &'static str,
+    outcome: String,
+    latency: String,
+    address: Option<String>,
+    credential: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Choice {
+    value: String,
+    label: String,
+}
+
+#[derive(Serialize)]
+struct Context<'f> {
+    rows: Vec<Row>,
+    filter: &'f Filters,
+    keys: Vec<Choice>,
+    outcomes: Vec<Choice>,
+    filtered: bool,
+    is_admin: bool,
+    /// Whether everybody's are shown.
+    all: bool,
+    /// The same list of everybody's, or of one's own.
+    other: String,
+    csv: String,
+    previous: Option<String>,
+    next: Option<String>,
+}
+
+pub(super) async fn show(
+    portal: web::Data<Portal>,
+    me: SignedIn,
+    filters: Query<Filters>,
+) -> Result<HttpResponse, PageError> {
+    let filters = filters.into_inner().cleaned(&me);
+    let (filter, owner, now) = (filters.filter(&me), me.owner, portal.now());
+    let own = KeyFilter { owner: Some(owner), with_revoked: true, ..KeyFilter::default() };
+    let read = portal.store.read(move |conn| {
+        let found = request_log::list(conn, &filter, PAGE + 1)?;
+        let keys = api_keys::find_among(conn, &credentials(&found))?;
+        Ok::<_, StoreError>((found, keys, api_keys::list(conn, &own, now, KEYS)?))
+    });
+    let (mut found, keys, own) = read.await?;
+    let more = found.len() > PAGE as usize;
+    found.truncate(PAGE as usize);
+    let all = filters.is_all(&me);
+    let last = found.last().filter(|_| more).map(|row| format!("{}_{}", row.at.as_micros(), row.id));
+    let names = names(&keys);
+    let context = Context {
+        next: last.map(|last| filters.address("/requests", &last, all)),
+        previous: (!filters.is_first_page()).then(|| filters.address("/requests", "", all)),
+        csv: filters.address("/requests.csv", "", all),
+        other: filters.address("/requests", "", !all),
+        rows: found.iter().map(|request| row(request, &names)).collect(),
+        keys: own.iter().map(key).collect(),
+        outcomes: outcomes(),
+        filtered: filters.filters_something() || !filters.is_first_page(),
+        is_admin: me.is_admin,
+        all,
+        filter: &filters,
+    };
+    portal.page(&me, "pages/requests/list.html", context)
+}
+
+/// The newest requests that the filters let through, as a file.
+pub(super) async fn csv(
+    portal: web::Data<Portal>,
+    me: SignedIn,
+    filters: Query<Filters>,
+) -> Result<HttpResponse, PageError> {
+    let filter = filters.filter(&me);
+    let read = portal.store.read(move |conn| {
+        let found = request_log::list(conn, &filter, FILE)?;
+        let keys = api_keys::find_among(conn, &credentials(&found))?;
+        Ok::<_, StoreError>((found, keys))
+    });
+    let (found, keys) = read.await?;
+    let names = names(&keys);
+    let columns =
+        ["time", "method", "route", "status", "outcome", "latency_ms", "address", "credential", "request_id"];
+    let mut table = Csv::new(&columns);
+    for request in &found {
+        let row = row(request, &names);
+        table.line(&[
+            &row.at.to_string(),
+            &row.method,
+            &row.route,
+            &row.status.to_string(),
+            &row.outcome,
+            &row.latency,
+            row.address.as_deref().unwrap_or_default(),
+            row.credential.as_deref().unwrap_or_default(),
+            &row.id.to_string(),
+        ]);
+    }
+    Ok(HttpResponse::Ok()
+        .content_type("text/csv; charset=utf-8")
+        .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"requests.csv\""))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .body(table.finish()))
+}
+
+fn credentials(found: &[LoggedRequest]) -> Vec<EntityId> {
+    let mut ids: Vec<_> = found.iter().filter_map(|request| request.credential).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+fn names(keys: &[ApiKey]) -> HashMap<EntityId, &str> {
+    keys.iter().map(|key| (key.id.entity(), key.name.as_str())).collect()
+}
+
+fn row(request: &LoggedRequest, names: &HashMap<EntityId, &str>) -> Row {
+    let (state, outcome) = outcome(request);
+    let named = |id: EntityId| names.get(&id).map_or_else(|| short(id), |name| (*name).to_owned());
+    Row {
+        id: request.id,
+        at: request.at,
+        method: request.method.clone(),
+        route: request.route.clone(),
+        status: request.status,
+        state,
+        outcome,
+        latency: millis(request),
+        address: request.address.map(|address| address.to_string()),
+        credential: request.credential.map(named),
+    }
+}
+
+fn key(key: &ApiKey) -> Choice {
+    Choice { value: key.id.to_string(), label: key.name.clone() }
+}
+
+fn outcomes() -> Vec<Choice> {
+    let all = [("accepted", "Accepted"), ("refused", "Refused")];
+    let checks = Check::ALL
+        .map(|check| Choice { value: check.as_str().to_owned(), label: format!("Refused: {}", name(check)) });
+    all.map(|(value, label)| Choice { value: value.to_owned(), label: label.to_owned() })
+        .into_iter()
+        .chain(checks)
+        .collect()
+}
