@@ -64,12 +64,11 @@ pub(super) fn verify(
     }
     check_access_token(&token, held, &verifier, expected)?;
     let auth_time = held.auth_time().map(|at| micros(at.timestamp_micros()));
-    if let Some(since) = expected.fresh_since {
-        // Their clock may be a little behind ours, or ahead.
-        let recent = auth_time.is_some_and(|at| at + LEEWAY >= since && at <= expected.now + LEEWAY);
-        if !recent {
-            return Err(IdTokenFault::AuthTime);
-        }
+    // Their clock may be a little behind ours, or ahead. A sign-in that is still to come proves nothing, asked for or not.
+    let early = auth_time.is_some_and(|at| at > expected.now + LEEWAY);
+    let stale = |since| auth_time.is_none_or(|at| at + LEEWAY < since);
+    if early || expected.fresh_since.is_some_and(stale) {
+        return Err(IdTokenFault::AuthTime);
     }
     let subject = held.subject().as_str().to_owned();
     Ok(Vouched { issuer, subject, auth_time, claims })

@@ -57,7 +57,7 @@ async fn the_request_carries_state_nonce_and_an_s256_challenge() {
 #[tokio::test]
 async fn claims_that_do_not_fit_are_refused() {
     type Change = fn(&mut Value);
-    let cases: [(Change, IdTokenFault); 14] = [
+    let cases: [(Change, IdTokenFault); 15] = [
         (|c| c["nonce"] = "another".into(), IdTokenFault::Nonce),
         (|c| drop(c.as_object_mut().unwrap().remove("nonce")), IdTokenFault::Nonce),
         (|c| c["iss"] = "https://elsewhere.example".into(), IdTokenFault::Issuer),
@@ -69,6 +69,7 @@ async fn claims_that_do_not_fit_are_refused() {
         (|c| c["aud"] = json!([CLIENT, CLIENT]), IdTokenFault::AuthorizedParty),
         (|c| c["exp"] = c["iat"].clone(), IdTokenFault::Expired),
         (|c| c["iat"] = (c["iat"].as_i64().unwrap() + 61).into(), IdTokenFault::NotYet),
+        (|c| c["auth_time"] = (c["iat"].as_i64().unwrap() + 61).into(), IdTokenFault::AuthTime),
         (|c| c["at_hash"] = "AAAAAAAAAAAAAAAAAAAAAA".into(), IdTokenFault::AccessTokenHash),
         (|c| drop(c.as_object_mut().unwrap().remove("sub")), IdTokenFault::Malformed),
         (|c| drop(c.as_object_mut().unwrap().remove("exp")), IdTokenFault::Malformed),
