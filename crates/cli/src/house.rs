@@ -110,6 +110,7 @@ impl House {
             store.clone(),
             config.written.limits.of_credentials(),
             demo,
+            config.verify_email,
             outgoing.clone(),
         );
         let outside = Arc::new(outside.context("trusted_issuers")?);

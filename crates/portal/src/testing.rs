@@ -97,6 +97,7 @@ impl TestPortal {
             store.clone(),
             settings.limit_defaults,
             DemoIdentities::Counted,
+            settings.verify_email,
             outgoing.clone(),
         );
         let outside = Arc::new(outside.unwrap());

@@ -23,6 +23,7 @@ use keyway_store::{Store, StoreError};
 
 use crate::flows::tokens::outside;
 use crate::outgoing::{Outgoing, OutgoingError};
+use crate::settings::VerifyEmail;
 use issuer::Issuer;
 
 /// Why a trusted issuer's word cannot be had. Nothing that it sent is in here.
@@ -48,6 +49,8 @@ pub struct Verified {
     pub api: Audience,
     /// Whether identities of the demo provider count.
     pub demo: DemoIdentities,
+    /// Whether whom it speaks for must have shown their address to be theirs.
+    pub verify_email: VerifyEmail,
     /// SHA-256 of the whole token.
     pub digest: SecretDigest,
     /// What it says.
@@ -60,6 +63,7 @@ pub struct Outside {
     store: Store,
     limits: LimitDefaults,
     demo: DemoIdentities,
+    verify_email: VerifyEmail,
     clock: Arc<dyn Clock>,
     outgoing: Outgoing,
 }
@@ -75,13 +79,14 @@ impl Outside {
         store: Store,
         limits: LimitDefaults,
         demo: DemoIdentities,
+        verify_email: VerifyEmail,
         outgoing: Outgoing,
     ) -> Result<Self, InvalidIssuer> {
         let apis = catalogue.apis().split_last().map_or(&[][..], |(_, apis)| apis);
         issuers.iter().try_for_each(|issuer| issuer.check_scopes(apis))?;
         let issuers = issuers.iter().cloned().map(Issuer::new).collect();
         let clock = Arc::clone(store.clock());
-        Ok(Self { issuers, store, limits, demo, clock, outgoing })
+        Ok(Self { issuers, store, limits, demo, verify_email, clock, outgoing })
     }
 
     /// A JWT of a trusted issuer, verified; `None` for any other credential.
@@ -138,6 +143,7 @@ impl Outside {
             issuer: Arc::from(issuer.trusted.issuer.as_str()),
             api: issuer.trusted.api.clone(),
             demo: self.demo,
+            verify_email: self.verify_email,
             digest: SecretDigest::of(token.as_bytes()),
             token: good,
         }

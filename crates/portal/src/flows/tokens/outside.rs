@@ -4,13 +4,14 @@ use keyway_core::address::AddressList;
 use keyway_core::facts::{Facts, LimitDefaults, Method, State, Subject};
 use keyway_core::ids::EntityId;
 use keyway_core::owner::Environment;
-use keyway_store::tables::{connections, owners};
+use keyway_store::tables::{accounts, connections, owners};
 use keyway_store::{Conn, StoreError};
 use smallvec::smallvec;
 
 use crate::outside::Verified;
 
-/// The facts of a good token; `None` if nobody here has connected its account. It ends with the connection, and draws on
+/// The facts of a good token; `None` if nobody here has connected its account, or has yet to show that their address is
+/// theirs: such an account calls nothing live. It ends with the connection, and draws on
 /// one budget with all tokens of that account.
 ///
 /// # Errors
@@ -23,6 +24,11 @@ pub fn facts(
     let token = &verified.token;
     let found = connections::find_by_identity(conn, &verified.issuer, &token.subject, verified.demo)?;
     let Some(connection) = found else { return Ok(None) };
+    let account = accounts::find(conn, connection.owner)?;
+    let shown = account.is_some_and(|account| account.email_verified_at.is_some());
+    if !verified.verify_email.allows_live(shown) {
+        return Ok(None);
+    }
     let Some(owner) = owners::find(conn, connection.owner)? else { return Ok(None) };
     let (root, environment) = (connection.id.entity(), Environment::Live);
     Ok(Some(Facts {
