@@ -82,7 +82,7 @@ async fn show(portal: web::Data<Portal>, me: SignedIn) -> Result<HttpResponse, P
         })
         .await?;
     let Progress { key, call, jwt, app } = progress;
-    let Alive { keys, families, grants } = alive;
+    let Alive { keys, families, grants, connections: _ } = alive;
     let (accepted, refused) = calls;
     let mut attention: Vec<_> = expiring.iter().map(|key| expires(key, now)).collect();
     if !me.may_go_live(&portal) {

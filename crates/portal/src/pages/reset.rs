@@ -49,6 +49,7 @@ struct Form {
     end_keys: String,
     end_tokens: String,
     end_grants: String,
+    end_connections: String,
 }
 
 /// How much could end as well.
@@ -57,11 +58,13 @@ pub struct Ends {
     pub keys: u64,
     pub tokens: u64,
     pub grants: u64,
+    pub connections: u64,
 }
 
 impl From<overview::Alive> for Ends {
     fn from(alive: overview::Alive) -> Self {
-        Self { keys: alive.keys, tokens: alive.families, grants: alive.grants }
+        let overview::Alive { keys, families: tokens, grants, connections } = alive;
+        Self { keys, tokens, grants, connections }
     }
 }
 
@@ -110,7 +113,7 @@ async fn submit(
         }
     };
     let password = portal.passwords.hash(password, &*portal.random).await?;
-    let also = also(&form.end_keys, &form.end_tokens, &form.end_grants);
+    let also = also(&form.end_keys, &form.end_tokens, &form.end_grants, &form.end_connections);
     let (act, digest) =
         (visitor.act_as(&portal, Actor::system()), links::digest(&portal.shapes, &form.token));
     portal.store.write(move |tx| accounts::reset_password(tx, &act, digest, &password, also)).await?;
@@ -119,8 +122,13 @@ async fn submit(
 }
 
 /// What was ticked.
-pub fn also(keys: &str, tokens: &str, grants: &str) -> Also {
-    Also { keys: keys == "yes", tokens: tokens == "yes", grants: grants == "yes" }
+pub fn also(keys: &str, tokens: &str, grants: &str, connections: &str) -> Also {
+    Also {
+        keys: keys == "yes",
+        tokens: tokens == "yes",
+        grants: grants == "yes",
+        connections: connections == "yes",
+    }
 }
 
 /// For read closures that answer with nothing but the store's errors.

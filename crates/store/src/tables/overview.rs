@@ -7,7 +7,7 @@ use keyway_core::record::Outcome;
 
 use crate::conn::Conn;
 use crate::error::StoreError;
-use crate::schema::{api_keys, clients, families, grants, usage_counts};
+use crate::schema::{api_keys, clients, connections, families, grants, usage_counts};
 use crate::types::{Table, time};
 
 const KEYS: Table = Table("api_keys");
@@ -51,6 +51,8 @@ pub struct Alive {
     pub families: u64,
     /// Apps that may act for them.
     pub grants: u64,
+    /// Accounts elsewhere that they sign in with.
+    pub connections: u64,
 }
 
 /// How much of a person's is alive.
@@ -74,10 +76,13 @@ pub fn alive(conn: &mut Conn, owner: OwnerId, now: Timestamp) -> Result<Alive, S
         .filter(grants::owner_id.eq(&owner).and(grants::revoked_at.is_null()))
         .count()
         .get_result(conn)?;
+    let elsewhere: i64 =
+        connections::table.filter(connections::owner_id.eq(&owner)).count().get_result(conn)?;
     Ok(Alive {
         keys: KEYS.count("id", keys)?,
         families: KEYS.count("id", pairs)?,
         grants: KEYS.count("id", consents)?,
+        connections: KEYS.count("id", elsewhere)?,
     })
 }
 

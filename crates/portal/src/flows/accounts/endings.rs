@@ -7,6 +7,7 @@ use keyway_store::tables::families::EndReason;
 use keyway_store::{StoreError, Tx};
 use serde_json::json;
 
+use crate::flows::connections::end_connections;
 use crate::flows::{Act, Deed};
 
 /// What else is to end.
@@ -18,11 +19,13 @@ pub struct Also {
     pub tokens: bool,
     /// All consents to apps.
     pub grants: bool,
+    /// All accounts elsewhere: an intruder may have connected their own.
+    pub connections: bool,
 }
 
 impl Also {
     /// Everything.
-    pub const ALL: Self = Self { keys: true, tokens: true, grants: true };
+    pub const ALL: Self = Self { keys: true, tokens: true, grants: true, connections: true };
 }
 
 /// Ends what is asked, tells the guards and writes it down.
@@ -37,6 +40,9 @@ pub fn end_also(
     reason: EndReason,
 ) -> Result<(), StoreError> {
     let now = act.now;
+    if also.connections {
+        end_connections(tx, act, owner)?;
+    }
     let (mut keys, mut families, mut grants) = (Vec::new(), Vec::new(), Vec::new());
     if also.keys {
         keys = endings::revoke_api_keys(tx.conn(), owner, reason, now)?;

@@ -12,7 +12,6 @@ use keyway_store::{StoreError, Tx};
 use super::endings::{Also, end_also};
 use super::sessions::end_sessions;
 use super::verify::send_link;
-use crate::flows::connections::end_connections;
 use crate::flows::links::{LinkError, NewLink, redeem};
 use crate::flows::{Act, Deed};
 use crate::render::Mail;
@@ -73,9 +72,6 @@ pub fn reset_password(
     accounts::update_password(tx.conn(), owner, password, act.now)?;
     mail_links::withdraw(tx.conn(), LinkPurpose::Reset, Some(owner), act.now)?;
     end_sessions(tx, &act, owner, None)?;
-    if first_proof {
-        end_connections(tx, &act, owner)?;
-    }
     end_also(tx, &act, owner, if first_proof { Also::ALL } else { also }, EndReason::Revoked)?;
     act.audit(tx, Deed::new(Some(owner), "account.password_reset", "account", owner))?;
     Ok(owner)

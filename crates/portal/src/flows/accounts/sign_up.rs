@@ -13,7 +13,6 @@ use serde_json::json;
 use super::HAD_ADMINISTRATOR;
 use super::endings::{Also, end_also};
 use super::sessions::end_sessions;
-use crate::flows::connections::end_connections;
 use crate::flows::inputs::Email;
 use crate::flows::links::NewLink;
 use crate::flows::{Act, Deed, mail};
@@ -139,7 +138,6 @@ pub(crate) fn supersede(tx: &mut Tx<'_>, act: &Act, owner: OwnerId) -> Result<()
     mail_links::withdraw(tx.conn(), LinkPurpose::Verify, Some(owner), act.now)?;
     mail_links::withdraw(tx.conn(), LinkPurpose::Reset, Some(owner), act.now)?;
     end_sessions(tx, act, owner, None)?;
-    end_connections(tx, act, owner)?;
     end_also(tx, act, owner, Also::ALL, EndReason::OwnerEnded)?;
     owners::delete(tx.conn(), owner, act.now)?;
     tx.publish(NewChange::ended(EntityKind::Owner, owner, act.now));

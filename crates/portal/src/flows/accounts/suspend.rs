@@ -38,7 +38,8 @@ pub fn suspend(tx: &mut Tx<'_>, act: &Act, owner: OwnerId) -> Result<(), Suspend
         return Err(SuspendError::LastAdministrator);
     }
     end_sessions(tx, act, owner, None)?;
-    end_also(tx, act, owner, Also { keys: false, tokens: true, grants: true }, EndReason::OwnerEnded)?;
+    let also = Also { tokens: true, grants: true, ..Also::default() };
+    end_also(tx, act, owner, also, EndReason::OwnerEnded)?;
     tx.publish(NewChange::ended(EntityKind::Owner, owner, act.now));
     act.audit(tx, Deed::new(Some(owner), "account.suspended", "account", owner))?;
     Ok(())

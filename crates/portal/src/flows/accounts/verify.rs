@@ -11,7 +11,6 @@ use keyway_store::{StoreError, Tx};
 
 use super::endings::{Also, end_also};
 use super::sessions::end_sessions;
-use crate::flows::connections::end_connections;
 use crate::flows::links::{self, LinkError, NewLink, redeem};
 use crate::flows::{Act, Deed, mail};
 use crate::render::Mail;
@@ -48,7 +47,6 @@ pub fn verify(
     let elsewhere = link.session_id != Some(session) && signed_in != Some(owner);
     if elsewhere {
         accounts::clear_password(tx.conn(), owner, now)?;
-        end_connections(tx, &act, owner)?;
         end_sessions(tx, &act, owner, None)?;
         end_also(tx, &act, owner, Also::ALL, EndReason::Revoked)?;
         tx.publish(NewChange::ended(EntityKind::Owner, owner, now));

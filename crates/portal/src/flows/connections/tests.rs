@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use keyway_core::change::EntityKind;
+use keyway_core::facts::LimitDefaults;
 use keyway_core::ids::OwnerId;
+use keyway_core::outside::OutsideToken;
 use keyway_core::random::SeededRandom;
-use keyway_core::secret::PlainSecret;
+use keyway_core::scope::ScopeSet;
+use keyway_core::secret::{PlainSecret, SecretDigest};
 use keyway_core::{Random, change::Position};
 use keyway_store::seal::MasterKey;
 use keyway_store::tables::accounts as rows;
@@ -16,8 +19,10 @@ use keyway_store::{Store, feed};
 
 use super::*;
 use crate::flows::Act;
-use crate::flows::accounts::{self, NewAccount, SignInError};
+use crate::flows::accounts::{self, Also, NewAccount, SignInError};
 use crate::flows::inputs::Email;
+use crate::flows::tokens::outside;
+use crate::outside::Verified;
 use crate::providers::{ClaimNames, Kind, Provider, ProviderEmail, Tokens};
 use crate::render::Mail;
 use crate::settings::VerifyEmail;
@@ -260,5 +265,58 @@ async fn disconnecting_is_told_to_the_guards() {
         let told = page.unwrap().changes;
         let is_it = |kind, id| kind == EntityKind::Connection && id == ended.id.entity();
         assert!(told.iter().any(|change| is_it(change.kind, change.id)), "{:?}", world.backend);
+    }
+}
+
+#[actix_web::test]
+async fn an_outside_token_speaks_for_nobody_who_has_yet_to_show_their_address() {
+    for world in worlds() {
+        let owner = world.make("ada@example.com", false).await;
+        let ada = world.keeping(&provider("there", false), "1", false);
+        world.connect(owner, &ada).await.unwrap();
+        let calls = async |verify_email| {
+            let verified = Verified {
+                issuer: ada.identity.issuer.as_str().into(),
+                api: "https://api.example.com".parse().unwrap(),
+                demo: DemoIdentities::Ignored,
+                verify_email,
+                digest: SecretDigest::of(b"token"),
+                token: OutsideToken {
+                    subject: ada.identity.subject.clone(),
+                    scopes: ScopeSet::empty(),
+                    not_before: START,
+                    expires_at: START + Duration::minutes(5),
+                    bound_to: None,
+                },
+            };
+            let read = move |conn: &mut Conn| outside::facts(conn, &LimitDefaults::default(), &verified);
+            let found: Result<_, StoreError> = world.store.read(read).await;
+            found.unwrap().is_some()
+        };
+        assert!(!calls(VerifyEmail::BeforeLiveKey).await, "{:?}", world.backend);
+        assert!(!calls(VerifyEmail::BeforeSignIn).await, "{:?}", world.backend);
+        assert!(calls(VerifyEmail::Never).await, "{:?}", world.backend);
+        let shown =
+            world.store.write(move |tx| rows::verify_email(tx.conn(), owner, "ada@example.com", START));
+        let shown: Result<bool, StoreError> = shown.await;
+        assert!(shown.unwrap() && calls(VerifyEmail::BeforeLiveKey).await, "{:?}", world.backend);
+    }
+}
+
+#[actix_web::test]
+async fn a_new_password_disconnects_what_an_intruder_connected_if_asked() {
+    for world in worlds() {
+        let owner = world.make("ada@example.com", true).await;
+        world.connect(owner, &world.keeping(&provider("there", false), "1", true)).await.unwrap();
+        for (connections, left) in [(false, 1), (true, 0)] {
+            let (act, also) = (world.act(), Also { connections, ..Also::default() });
+            let (password, here) = (StoredPassword::new("new".into()), SessionId::new(START, &*world.random));
+            world
+                .store
+                .write(move |tx| accounts::change_password(tx, &act, owner, &password, here, also))
+                .await
+                .unwrap();
+            assert_eq!(world.of(owner).await.len(), left, "{:?}", world.backend);
+        }
     }
 }

@@ -31,6 +31,7 @@ struct Form {
     end_keys: String,
     end_tokens: String,
     end_grants: String,
+    end_connections: String,
 }
 
 #[derive(Serialize)]
@@ -87,7 +88,7 @@ async fn submit(
     }
     let password = portal.passwords.hash(password, &*portal.random).await?;
     let (act, owner, here) = (me.act(&portal), me.owner, me.session_id);
-    let also = also(&form.end_keys, &form.end_tokens, &form.end_grants);
+    let also = also(&form.end_keys, &form.end_tokens, &form.end_grants, &form.end_connections);
     portal.store.write(move |tx| accounts::change_password(tx, &act, owner, &password, here, also)).await?;
     session::confirm(&me.session, &Proof::here(portal.now()))?;
     let text = "The password is changed. Your other sessions have ended.";

@@ -100,7 +100,7 @@ async fn ending_the_others_tells_of_the_others() {
         assert_eq!(told.after(others).await, [there]);
         let told = Told::new(backend).await;
         let (owner, here, there) = (told.it.owner, told.here, told.there);
-        let also = Also { keys: false, tokens: false, grants: false };
+        let also = Also::default();
         let password = StoredPassword::new("new".into());
         let change = move |tx: &mut Tx<'_>, act: &Act| change_password(tx, act, owner, &password, here, also);
         assert_eq!(told.after(change).await, [there]);
