@@ -3,5 +3,6 @@
 mod kill;
 mod metrics;
 mod proxies;
+mod race;
 mod shutdown;
 mod two;

@@ -12,14 +12,16 @@ use crate::harness::process::{Dev, Process, free_port, run_json};
 use crate::harness::reply::Reply;
 
 /// The portal of `dev`, and another sample API beside it for the same audience.
-struct Pair {
-    dev: Dev,
-    api: String,
+pub struct Pair {
+    pub dev: Dev,
+    pub api: String,
     other: Process,
+    /// The resource server that the other one is at the portal.
+    server: Value,
 }
 
 impl Pair {
-    async fn start(verify: &str, more: &[(&str, &str)]) -> Self {
+    pub async fn start(verify: &str, more: &[(&str, &str)]) -> Self {
         let dev = Dev::start_with(more).await;
         run_json(&mut dev.command(&["user", "create", "--email", "ada@example.com", "--json"]));
         let server = run_json(&mut dev.command(&[
@@ -32,22 +34,18 @@ impl Pair {
             &dev.api,
             "--json",
         ]));
-        let port = free_port();
-        let mut command = dev.command(&["sample-api", "--verify", verify]);
-        command
-            .env("KEYWAY_API_ADDR", format!("127.0.0.1:{port}"))
-            .env("KEYWAY_AUDIENCE", &dev.api)
-            .env("KEYWAY_CLIENT_ID", text(&server, "client_id"))
-            .env("KEYWAY_CLIENT_SECRET", text(&server, "client_secret"));
-        if verify == "remote" {
-            // Nothing but the portal's address: neither its database nor its keys.
-            let folder = dev.folder.path().join("elsewhere");
-            command.env("KEYWAY_DATA_DIR", &folder).env_remove("KEYWAY_DATABASE_URL");
-        }
-        let mut other = Process::start(command);
-        let api = format!("http://127.0.0.1:{port}");
-        other.ready(&format!("{api}/ping")).await;
-        Self { dev, api, other }
+        let (other, api) = start_api(&dev, &server, verify, &[]).await;
+        Self { dev, api, other, server }
+    }
+
+    /// One more sample API, which finds the portal at `portal`.
+    pub async fn another(&self, portal: &str) -> (Process, String) {
+        start_api(&self.dev, &self.server, "remote", &[("KEYWAY_PUBLIC_URL", portal)]).await
+    }
+
+    /// A key that may change others of its person.
+    pub fn maker(&self) -> KeyClient {
+        self.key_for("keys:read keys:write notes:read notes:write")
     }
 
     fn whoami(&self) -> String {
@@ -55,6 +53,10 @@ impl Pair {
     }
 
     fn key(&self) -> KeyClient {
+        self.key_for("notes:read")
+    }
+
+    fn key_for(&self, scopes: &str) -> KeyClient {
         let made = run_json(&mut self.dev.command(&[
             "key",
             "create",
@@ -63,7 +65,7 @@ impl Pair {
             "--name",
             "k",
             "--scope",
-            "notes:read",
+            scopes,
             "--json",
         ]));
         KeyClient { http: http(), id: text(&made, "id"), key: text(&made, "key") }
@@ -123,6 +125,26 @@ impl Pair {
             );
         }
     }
+}
+
+async fn start_api(dev: &Dev, server: &Value, verify: &str, more: &[(&str, &str)]) -> (Process, String) {
+    let port = free_port();
+    let mut command = dev.command(&["sample-api", "--verify", verify]);
+    command
+        .env("KEYWAY_API_ADDR", format!("127.0.0.1:{port}"))
+        .env("KEYWAY_AUDIENCE", &dev.api)
+        .env("KEYWAY_CLIENT_ID", text(server, "client_id"))
+        .env("KEYWAY_CLIENT_SECRET", text(server, "client_secret"));
+    if verify == "remote" {
+        // Nothing but the portal's address: neither its database nor its keys.
+        let folder = dev.folder.path().join(format!("elsewhere-{port}"));
+        command.env("KEYWAY_DATA_DIR", &folder).env_remove("KEYWAY_DATABASE_URL");
+    }
+    command.envs(more.iter().copied());
+    let mut other = Process::start(command);
+    let api = format!("http://127.0.0.1:{port}");
+    other.ready(&format!("{api}/ping")).await;
+    (other, api)
 }
 
 fn text(json: &Value, name: &str) -> String {
