@@ -27,7 +27,7 @@ export class Server {
 
   // `command`: what to start instead of `keyway dev`; `env`: settings on top of the harness's own; `demo`: with the
   // demo identity provider; `file`: gives the text of a settings file, when the portal's address is known.
-  async start({ command: [program, ...args] = [binary(), "dev"], env = {}, demo = false, file } = {}) {
+  async start({ command = [binary(), "dev"], env = {}, demo = false, file } = {}) {
     const [portalPort, apiPort, demoPort] = await freePorts(3);
     this.portal = `http://localhost:${portalPort}`;
     this.api = `http://localhost:${apiPort}`;
@@ -43,6 +43,10 @@ export class Server {
       KEYWAY_DEMO_ADDR: demo ? `127.0.0.1:${demoPort}` : "off",
       ...env,
     };
+    await this.#spawn(command);
+  }
+
+  async #spawn([program, ...args]) {
     this.#process = spawn(program, args, { cwd: this.dataDir, env: this.#env, stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
       stream.setEncoding("utf8").on("data", (text) => (this.output += text));
@@ -71,6 +75,12 @@ export class Server {
     throw new Error(`no 200 from /readyz within ${start_limit_ms} ms:\n${this.output}`);
   }
 
+  // Ends the server, and starts another one of Keyway's on the same addresses and data.
+  async follow(args) {
+    assert.equal(await this.#end(), 0, this.output);
+    await this.#spawn([binary(), ...args]);
+  }
+
   // Another command beside the running server, on the same data; its JSON answer.
   async run(args, { input } = {}) {
     const child = promisify(execFile)(binary(), [...args, "--json"], { cwd: this.dataDir, env: this.#env });
@@ -85,15 +95,19 @@ export class Server {
 
   // Ends it, and fails if it does not end cleanly.
   async stop() {
-    let how = 0;
-    if (this.#process?.pid !== undefined) {
-      this.#process.kill("SIGTERM");
-      const timer = setTimeout(() => this.#process.kill("SIGKILL"), stop_limit_ms);
-      how = await this.#exit;
-      clearTimeout(timer);
-    }
+    const how = await this.#end();
     if (this.dataDir) await rm(this.dataDir, { recursive: true, force: true });
     assert.equal(how, 0, `exit code after SIGTERM; the server said:\n${this.output}`);
+  }
+
+  // How it ends when asked to.
+  async #end() {
+    if (this.#process?.pid === undefined) return 0;
+    this.#process.kill("SIGTERM");
+    const timer = setTimeout(() => this.#process.kill("SIGKILL"), stop_limit_ms);
+    const how = await this.#exit;
+    clearTimeout(timer);
+    return how;
   }
 }
 
