@@ -157,6 +157,34 @@ test("a provider that is down is a clear page, and the portal works on", async (
   await world.person("ada@example.com");
 });
 
+test("twenty who refresh at once are one at the provider, whose refresh tokens work once", async (t) => {
+  const { world, provider } = await start(t, { keep_tokens: true });
+  const person = world.browser();
+  await through(person, "acme", ada);
+  const page = await person.get("/connections");
+  const before = provider.count("POST /token");
+  const pages = await Promise.all(Array.from({ length: 20 }, () => person.submit(page, "/connections/acme/refresh")));
+  for (const { status, text } of pages) assert.equal(status, 200, text);
+  assert.equal(provider.count("POST /token") - before, 1);
+  // What was kept is good: the next one works too.
+  await person.submit(page, "/connections/acme/refresh");
+  assert.equal(provider.count("POST /token") - before, 2);
+  assert.doesNotMatch(words((await person.get("/connections")).text), /Reconnect/i);
+});
+
+test("a grant that died at the provider asks to reconnect, and then it lives", async (t) => {
+  const { world, provider } = await start(t, { keep_tokens: true });
+  const person = await world.person("ada@example.com");
+  await through(person, "acme", { from: "/connections", ...ada });
+  provider.fail("/token", (response) => response.writeHead(400, { "content-type": "application/json" }).end('{"error":"invalid_grant"}'));
+  await person.submit(await person.get("/connections"), "/connections/acme/refresh");
+  const page = await person.get("/connections");
+  assert.match(words(page.text), /Reconnect/i);
+  provider.fail("/token");
+  await through(person, "acme", { from: "/connections" });
+  assert.doesNotMatch(words((await person.get("/connections")).text), /Reconnect/i);
+});
+
 test("disconnecting revokes what was kept at the provider", async (t) => {
   const { world, provider } = await start(t, { keep_tokens: true });
   const person = await world.person("ada@example.com");
