@@ -4,7 +4,8 @@ use crate::harness::process::{keyway, run_json, run_refused};
 fn migrating_twice_runs_everything_once() {
     let folder = tempfile::tempdir().unwrap();
     let first = run_json(keyway(folder.path()).args(["migrate", "--json"]));
-    assert_eq!(first["migrations"].as_array().unwrap().len(), 2);
+    let folders = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/sqlite")).unwrap();
+    assert_eq!(first["migrations"].as_array().unwrap().len(), folders.count());
     let second = run_json(keyway(folder.path()).args(["migrate", "--json"]));
     assert_eq!(second["migrations"].as_array().unwrap().len(), 0);
 }

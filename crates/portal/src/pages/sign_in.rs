@@ -7,6 +7,7 @@ use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use keyway_core::ids::{ClientId, OwnerId};
+use keyway_core::rate::Limit;
 use keyway_store::StoreError;
 use keyway_store::tables::audit::Actor;
 use keyway_store::tables::clients;
@@ -21,7 +22,7 @@ use crate::error::{FieldErrors, PageError, wait, with_return};
 use crate::extract::{CsrfForm, Visitor, own_path};
 use crate::flows::accounts::{self, SignInError, SignedInNow};
 use crate::flows::inputs::Email;
-use crate::flows::throttle::Guesser;
+use crate::flows::throttle::{self, Guesser};
 use crate::known;
 use crate::render::FlashKind;
 use crate::session::{self, Proof};
@@ -152,7 +153,8 @@ async fn submit(
     }
 }
 
-/// Sends the link that shows the address to be theirs, and says so: before that nobody is signed in.
+/// Sends the link that shows the address to be theirs, unless one has just gone there, and says so: before that nobody
+/// is signed in.
 pub async fn verify_first(
     portal: &Portal,
     visitor: &Visitor,
@@ -162,7 +164,18 @@ pub async fn verify_first(
         Email::parse(to.email).map_err(|_| PageError::Internal("the account's address is none".into()))?;
     let (link, letter) = letters::verification(portal, to, Some(visitor.session_id()))?;
     let (act, owner) = (visitor.act_as(portal, Actor::person(to.owner, to.email)), to.owner);
-    portal.store.write(move |tx| accounts::send_link(tx, &act, owner, &link, &letter)).await?;
+    let (addressee, limit) = (email.clone(), portal.settings.limits.sign_in);
+    // Whoever signed up may have typed another person's address, whose mailbox is not theirs to fill.
+    let sent: Result<_, StoreError> = portal
+        .store
+        .write(move |tx| {
+            if limit == Limit::Off || throttle::spend_mail(tx.conn(), &addressee, act.now)? {
+                accounts::send_link(tx, &act, owner, &link, &letter)?;
+            }
+            Ok(())
+        })
+        .await;
+    sent?;
     portal.mail_bell.ring();
     check_mail(portal, visitor, &email, "verify")
 }

@@ -83,6 +83,22 @@ async fn an_unverified_account_is_not_signed_in_where_that_comes_first() {
 }
 
 #[actix_web::test]
+async fn signing_in_to_an_unverified_account_again_and_again_fills_no_mailbox() {
+    let portal =
+        TestPortal::new(Backend::Sqlite, |settings| settings.verify_email = VerifyEmail::BeforeSignIn);
+    let mut browser = Browser::new(&portal);
+    browser.sign_up(ADA).await.expect(200);
+    for _ in 0..2 {
+        browser.sign_in(ADA, PASSWORD).await.expect(200);
+    }
+    // One for the sign-up, one for the sign-ins.
+    link_in_mail(&portal, 2).await;
+    portal.clock.advance(Duration::minutes(5));
+    browser.sign_in(ADA, PASSWORD).await.expect(200);
+    link_in_mail(&portal, 3).await;
+}
+
+#[actix_web::test]
 async fn a_link_opened_in_another_browser_asks_for_a_new_password() {
     for backend in Backend::ALL {
         let portal = TestPortal::new(backend, |settings| settings.verify_email = VerifyEmail::BeforeLiveKey);
