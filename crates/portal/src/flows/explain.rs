@@ -115,7 +115,9 @@ fn wrong(request: &LoggedRequest, check: Check) -> String {
             None => "Nothing was left of a limit or quota.".into(),
         },
         (Check::Scope, _) => match lacked {
-            Some(lacked) => format!("The route needs {}; it lacks {}.", lacked.needed, lacked.missing),
+            Some(lacked) => {
+                format!("The route needs {}; the credential lacks {}.", lacked.needed, lacked.missing)
+            }
             None => "It lacks a scope that the route needs.".into(),
         },
         (Check::Parsed, _) => "What was sent does not have the form of a credential for this API.".into(),

@@ -143,7 +143,9 @@ async fn a_missing_scope_is_explained_and_its_button_ticks_it_and_grants_nothing
         let id = call(&portal, Some(by), "/v1/notes", Some(&no_scope())).await;
         let asked = browser.get(&format!("/requests/explain?id=%20{id}%20")).await.expect(303);
         let page = browser.get(asked.location()).await.expect(200);
-        assert!(page.body.contains("The route needs notes:read notes:write; it lacks notes:write."));
+        assert!(
+            page.body.contains("The route needs notes:read notes:write; the credential lacks notes:write.")
+        );
         let edit = format!("/keys/{}/edit?scope=notes%3Awrite", by.0);
         assert!(page.body.contains(&format!("{edit}#scope")), "{}", page.body);
 
