@@ -17,9 +17,8 @@ use crate::oauth::error::EndpointError;
 use crate::providers::{Asked, Provider};
 use crate::state::Portal;
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 pub(super) struct Form {
     return_to: String,
     /// Set where somebody who is signed in is to show again who they are.
