@@ -22,12 +22,14 @@ export const faults = {
 export async function serve(t, make) {
   const calls = [];
   const broken = new Map();
+  const slow = new Map();
   let handler;
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url, "http://localhost");
     calls.push(`${request.method} ${pathname}`);
     const fault = broken.get(pathname);
-    return fault ? fault(response) : handler(request, response);
+    if (fault) return fault(response);
+    return slow.has(pathname) ? setTimeout(handler, slow.get(pathname), request, response) : handler(request, response);
   });
   await new Promise((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
   const close = () => {
@@ -42,6 +44,8 @@ export async function serve(t, make) {
     close,
     // How often a path was asked, as "POST /token".
     count: (call) => calls.filter((made) => made === call).length,
+    // Lets a path take so many milliseconds longer: what comes at once then meets.
+    slow: (path, ms) => slow.set(path, ms),
     // Lets a path fail, or work again.
     fail: (path, fault) => (fault ? broken.set(path, fault) : broken.delete(path)),
   };
