@@ -147,7 +147,7 @@ pub struct Definition {
     pub scopes: Vec<String>,
     /// Whether it may make new accounts.
     pub sign_up: bool,
-    /// Whose verified addresses may come in through it; if empty, everybody's.
+    /// Whose verified addresses may sign up through it; if empty, everybody's. Whoever has an account may connect it.
     pub email_domains: Vec<String>,
     /// Whether its tokens are kept, sealed.
     pub keep_tokens: bool,
@@ -191,8 +191,8 @@ impl Definition {
         !matches!(self.kind, Kind::Github | Kind::Oauth2)
     }
 
-    /// Whether its settings let somebody with this address in: without a list everybody, else those with a verified
-    /// address in one of its domains. A domain does not cover those below it.
+    /// Whether its settings let somebody with this address sign up: without a list everybody, else those with a
+    /// verified address in one of its domains. A domain does not cover those below it.
     pub fn admits(&self, email: Option<&ProviderEmail>) -> bool {
         let domain =
             email.filter(|email| email.verified).and_then(|email| email.address.as_str().split_once('@'));

@@ -36,7 +36,7 @@ async fn a_failure_is_shared_and_remembered_for_a_few_seconds() {
 }
 
 #[tokio::test]
-async fn an_unknown_key_is_looked_for_once_a_minute() {
+async fn an_unknown_key_is_looked_for_once_in_a_while() {
     let op = Op::silent().await;
     op.answers(CONFIGURATION, op.configuration()).await;
     let (old, new) = (json!({ "keys": [op.key.public_jwk().unwrap()] }), key("2", Algorithm::Es256));
