@@ -1,7 +1,8 @@
 //! Passwords: argon2id on a few threads of their own, behind a bounded queue.
 //!
 //! Hashing takes tens of milliseconds and 19 MiB: on the workers it would stall every other request, unbounded it
-//! would eat the memory. The blocks are allocated once a thread.
+//! would eat the memory. The blocks are allocated once a thread, and the threads run when nobody else wants to: a
+//! sign-in may wait, a request behind the guard may not.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -13,6 +14,9 @@ use keyway_core::Random;
 use keyway_core::secret::{PlainSecret, constant_time_eq};
 use keyway_store::tables::accounts::StoredPassword;
 use parking_lot::Mutex;
+use thread_priority::ThreadPriority;
+#[cfg(target_os = "linux")]
+use thread_priority::{NormalThreadSchedulePolicy, ThreadSchedulePolicy};
 use tokio::sync::oneshot;
 
 const SALT_LEN: usize = 16;
@@ -90,9 +94,10 @@ impl PasswordPool {
         let receiver = Arc::new(Mutex::new(receiver));
         for number in 0..threads.max(1) {
             let (receiver, params) = (Arc::clone(&receiver), params.clone());
-            std::thread::Builder::new()
-                .name(format!("passwords-{number}"))
-                .spawn(move || work(&receiver, cost, &params))?;
+            std::thread::Builder::new().name(format!("passwords-{number}")).spawn(move || {
+                yield_to_all();
+                work(&receiver, cost, &params);
+            })?;
         }
         let mut bytes = [0_u8; SALT_LEN + TAG_LEN];
         random.fill(&mut bytes);
@@ -144,6 +149,22 @@ impl PasswordPool {
 impl std::fmt::Debug for PasswordPool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("PasswordPool")
+    }
+}
+
+/// Gives this thread the lowest priority that the system knows.
+fn yield_to_all() {
+    // Any other thread that wakes up takes the processor at once, which niceness alone does not bring about.
+    #[cfg(target_os = "linux")]
+    let lowered = thread_priority::set_thread_priority_and_policy(
+        thread_priority::thread_native_id(),
+        ThreadPriority::Min,
+        ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle),
+    );
+    #[cfg(not(target_os = "linux"))]
+    let lowered = thread_priority::set_current_thread_priority(ThreadPriority::Min);
+    if let Err(error) = lowered {
+        tracing::warn!(%error, "passwords are hashed at ordinary priority");
     }
 }
 
@@ -257,6 +278,17 @@ mod tests {
         let verified =
             pool(PasswordCost::TESTING).verify(PlainSecret::new("correct horse"), Some(stored)).await;
         assert_eq!(verified, Ok(Verified { matches: true, outdated: true }));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_threads_run_when_nobody_else_wants_to() {
+        let policy = std::thread::spawn(|| {
+            yield_to_all();
+            thread_priority::thread_schedule_policy()
+        });
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        assert_eq!(policy.join().unwrap(), Ok(idle));
     }
 
     #[tokio::test]
