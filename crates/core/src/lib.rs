@@ -38,6 +38,7 @@ pub mod refusal;
 pub mod scope;
 pub mod secret;
 pub mod source;
+pub mod usage;
 
 pub use clock::{Clock, Duration, Timestamp};
 pub use random::Random;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::change::UnknownName;
 use crate::clock::{Duration, Timestamp};
 use crate::ids::{BatchId, EntityId, OwnerId, RequestId};
 use crate::quota::{Counted, Drawn};
@@ -99,6 +100,10 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The good one first.
+    pub const ALL: [Self; 6] =
+        [Self::Ok, Self::Failed, Self::Unauthenticated, Self::Forbidden, Self::Limited, Self::Unavailable];
+
     /// As stored.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -109,6 +114,13 @@ impl Outcome {
             Self::Limited => "limited",
             Self::Unavailable => "unavailable",
         }
+    }
+}
+
+impl std::str::FromStr for Outcome {
+    type Err = UnknownName;
+    fn from_str(s: &str) -> Result<Self, UnknownName> {
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == s).ok_or(UnknownName)
     }
 }
 

@@ -14,10 +14,10 @@ use crate::feed;
 use crate::schema::{
     access_tokens, attempts, authorization_codes, client_secrets, clients, device_codes, families, grants,
     logout_notices, mail_links, outbox, provider_flows, pushed_requests, record_batches, refresh_tokens,
-    registration_tokens, request_records, sessions, shown_secrets, spent_proofs, usage_counts,
+    registration_tokens, request_records, sessions, shown_secrets, spent_proofs,
 };
 use crate::store::Store;
-use crate::tables::{counted_calls, settings};
+use crate::tables::{counted_calls, settings, usage};
 
 /// Rows deleted in one transaction: small enough for other writers not to notice.
 const BATCH: i64 = 200;
@@ -37,7 +37,9 @@ pub struct Retention {
     pub attempts: Duration,
     /// Single requests.
     pub request_records: Duration,
-    /// Hourly counts.
+    /// Hourly counts; never longer than the daily ones.
+    pub usage_hours: Duration,
+    /// Daily counts.
     pub usage: Duration,
     /// Daily counts for quotas: longer than any month.
     pub counted_calls: Duration,
@@ -53,6 +55,7 @@ impl Default for Retention {
             mails: Duration::days(7),
             attempts: Duration::days(2),
             request_records: Duration::days(30),
+            usage_hours: Duration::days(14),
             usage: Duration::days(400),
             counted_calls: Duration::days(40),
             record_batches: Duration::days(2),
@@ -99,7 +102,8 @@ const SWEEPS: &[(&str, Sweep)] = &[
     ("clients", sweep_clients),
     ("feed", |conn, now, _| feed::cut(conn, now, BATCH)),
     ("request_records", sweep_request_records),
-    ("usage_counts", sweep_usage),
+    ("usage_counts", sweep_usage_hours),
+    ("usage_days", |conn, now, keep| usage::delete_oldest_day(conn, now - keep.usage)),
     ("counted_calls", |conn, now, keep| counted_calls::delete_oldest(conn, now - keep.counted_calls)),
     ("record_batches", sweep_record_batches),
 ];
@@ -282,14 +286,8 @@ fn sweep_request_records(conn: &mut Conn, now: Timestamp, keep: &Retention) -> R
     delete_batch!(conn, request_records, id: String, request_records::at.le((now - keep.request_records).as_micros()))
 }
 
-/// One hour at a time: the rows have no key of one column.
-fn sweep_usage(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usize, StoreError> {
-    let oldest: Option<i64> = usage_counts::table
-        .filter(usage_counts::bucket.le((now - keep.usage).as_micros()))
-        .select(diesel::dsl::min(usage_counts::bucket))
-        .first(conn)?;
-    let Some(oldest) = oldest else { return Ok(0) };
-    Ok(diesel::delete(usage_counts::table.filter(usage_counts::bucket.eq(oldest))).execute(conn)?)
+fn sweep_usage_hours(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usize, StoreError> {
+    usage::delete_oldest_hour(conn, now - keep.usage_hours.min(keep.usage))
 }
 
 fn sweep_record_batches(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usize, StoreError> {

@@ -219,6 +219,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    usage_days (owner_id, day, credential_id, audience, route, outcome) {
+        owner_id -> Text,
+        day -> BigInt,
+        credential_id -> Text,
+        audience -> Text,
+        route -> Text,
+        outcome -> Text,
+        count -> BigInt,
+        latency_sum_us -> BigInt,
+    }
+}
+
+diesel::table! {
     counted_calls (id, environment, day) {
         id -> Text,
         environment -> Text,
@@ -281,6 +294,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     audit,
     request_records,
     usage_counts,
+    usage_days,
     record_batches,
     settings,
 );

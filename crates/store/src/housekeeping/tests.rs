@@ -55,6 +55,8 @@ INSERT INTO request_records (id, at, audience, method, route, status, latency_us
 INSERT INTO usage_counts (credential_id, owner_id, audience, route, outcome, bucket, count, latency_sum_us)
   VALUES ('k', 'o', '', '/', 'ok', 0, 1, 1), ('k', 'o', '', '/', 'failed', 0, 1, 1),
          ('k', 'o', '', '/', 'ok', 3600000000, 1, 1), ('k', 'o', '', '/', 'ok', {now}, 1, 1);
+INSERT INTO usage_days (credential_id, owner_id, audience, route, outcome, day, count, latency_sum_us)
+  VALUES ('k', 'o', '', '/', 'ok', 0, 1, 1), ('k', 'o', '', '/', 'failed', 0, 1, 1), ('k', 'o', '', '/', 'ok', {now}, 1, 1);
 INSERT INTO counted_calls (id, environment, day, calls)
   VALUES ('k', 'live', 0, 1), ('o', 'live', 0, 1), ('k', 'test', 86400000000, 1), ('k', 'live', {now}, 1);
 INSERT INTO record_batches (id, received_at) VALUES ('b1', 0), ('b2', {now});
@@ -87,6 +89,7 @@ async fn what_is_over_goes_and_what_is_not_stays() {
             ("feed", 1),
             ("request_records", 1),
             ("usage_counts", 3),
+            ("usage_days", 2),
             ("counted_calls", 3),
             ("record_batches", 1),
         ];

@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod api_keys;
 pub mod attempts;
 pub mod audit;
+pub mod callers;
 pub mod client_secrets;
 pub mod clients;
 pub mod codes;
@@ -37,6 +38,7 @@ pub mod settings;
 pub mod shown_secrets;
 pub mod signing_keys;
 pub mod spent_proofs;
+pub mod usage;
 
 #[cfg(test)]
 mod tests;

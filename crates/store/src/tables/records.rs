@@ -1,17 +1,18 @@
-//! What guards report: hourly counts, single requests, last uses, calls that count against quotas. A batch counts once.
+//! What guards report: hourly and daily counts, single requests, last uses, calls that count against quotas. A batch counts once.
 
 use std::collections::HashMap;
 
 use diesel::prelude::*;
+use keyway_core::Timestamp;
 use keyway_core::audience::Audience;
 use keyway_core::ids::{EntityId, OwnerId};
 use keyway_core::record::{Count, Record, RecordBatch};
 use keyway_core::refusal::Check;
-use keyway_core::{Duration, Timestamp};
+use keyway_core::usage::Grain;
 
 use crate::conn::{Conn, on_either};
 use crate::error::StoreError;
-use crate::schema::{record_batches, request_records, usage_counts};
+use crate::schema::{record_batches, request_records, usage_counts, usage_days};
 use crate::tables::{access_tokens, api_keys, counted_calls};
 use crate::types::{stored_count, text_opt};
 
@@ -32,9 +33,9 @@ pub fn store(conn: &mut Conn, batch: &RecordBatch, now: Timestamp) -> Result<boo
     if new == 0 {
         return Ok(false);
     }
-    let bucket = hour(batch.at);
     for count in &batch.counts {
-        add(conn, &batch.audience, count, bucket)?;
+        add_to_hour(conn, &batch.audience, count, Grain::Hour.begin(batch.at))?;
+        add_to_day(conn, &batch.audience, count, Grain::Day.begin(batch.at))?;
     }
     for record in &batch.records {
         insert(conn, &batch.audience, record)?;
@@ -75,13 +76,12 @@ pub fn keep_own(conn: &mut Conn, batch: &mut RecordBatch) -> Result<(), StoreErr
     Ok(())
 }
 
-/// The beginning of the hour in which `at` lies.
-fn hour(at: Timestamp) -> i64 {
-    let hour = Duration::hours(1).as_micros();
-    at.as_micros().div_euclid(hour) * hour
-}
-
-fn add(conn: &mut Conn, audience: &Audience, count: &Count, bucket: i64) -> Result<(), StoreError> {
+fn add_to_hour(
+    conn: &mut Conn,
+    audience: &Audience,
+    count: &Count,
+    hour: Timestamp,
+) -> Result<(), StoreError> {
     let (calls, latency) = (stored_count(count.calls), stored_count(count.latency_sum_us));
     on_either!(conn, |conn| {
         diesel::insert_into(usage_counts::table)
@@ -91,7 +91,7 @@ fn add(conn: &mut Conn, audience: &Audience, count: &Count, bucket: i64) -> Resu
                 usage_counts::audience.eq(audience.as_str()),
                 usage_counts::route.eq(&*count.route),
                 usage_counts::outcome.eq(count.outcome.as_str()),
-                usage_counts::bucket.eq(bucket),
+                usage_counts::bucket.eq(hour.as_micros()),
                 usage_counts::count.eq(calls),
                 usage_counts::latency_sum_us.eq(latency),
             ))
@@ -107,6 +107,38 @@ fn add(conn: &mut Conn, audience: &Audience, count: &Count, bucket: i64) -> Resu
             .set((
                 usage_counts::count.eq(usage_counts::count + calls),
                 usage_counts::latency_sum_us.eq(usage_counts::latency_sum_us + latency),
+            ))
+            .execute(conn)
+    })?;
+    Ok(())
+}
+
+fn add_to_day(conn: &mut Conn, audience: &Audience, count: &Count, day: Timestamp) -> Result<(), StoreError> {
+    let (calls, latency) = (stored_count(count.calls), stored_count(count.latency_sum_us));
+    on_either!(conn, |conn| {
+        diesel::insert_into(usage_days::table)
+            .values((
+                usage_days::owner_id.eq(count.owner.to_string()),
+                usage_days::day.eq(day.as_micros()),
+                usage_days::credential_id.eq(count.credential.to_string()),
+                usage_days::audience.eq(audience.as_str()),
+                usage_days::route.eq(&*count.route),
+                usage_days::outcome.eq(count.outcome.as_str()),
+                usage_days::count.eq(calls),
+                usage_days::latency_sum_us.eq(latency),
+            ))
+            .on_conflict((
+                usage_days::owner_id,
+                usage_days::day,
+                usage_days::credential_id,
+                usage_days::audience,
+                usage_days::route,
+                usage_days::outcome,
+            ))
+            .do_update()
+            .set((
+                usage_days::count.eq(usage_days::count + calls),
+                usage_days::latency_sum_us.eq(usage_days::latency_sum_us + latency),
             ))
             .execute(conn)
     })?;
