@@ -60,7 +60,7 @@ pub(super) struct ChromeView<'a> {
     csrf: &'a str,
     user: Option<&'a ChromeUser>,
     path: &'a str,
-    nav: Vec<NavItem>,
+    nav: Vec<NavGroup>,
     flash: Option<&'a Flash>,
     dev: bool,
     now: Timestamp,
@@ -72,6 +72,13 @@ pub(super) struct MailView<'a> {
     pub(super) now: Timestamp,
 }
 
+/// Items that belong together, under a heading where they have one.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct NavGroup {
+    heading: &'static str,
+    items: Vec<NavItem>,
+}
+
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct NavItem {
     label: &'static str,
@@ -81,28 +88,44 @@ struct NavItem {
 }
 
 /// Label, address, icon, and the path under which it is the current item.
-const NAVIGATION: &[(&str, &str, &str, &str)] = &[
-    ("Overview", "/", "home", "/"),
-    ("Keys", "/keys", "key", "/keys"),
-    ("JWTs", "/tokens", "token", "/tokens"),
-    ("Apps", "/apps", "app", "/apps"),
-    ("Authorised apps", "/authorized", "shield", "/authorized"),
-    ("Connections", "/connections", "plug", "/connections"),
-    ("Requests", "/requests", "chart", "/requests"),
-    ("Audit", "/audit", "log", "/audit"),
-    ("Settings", "/settings/profile", "gear", "/settings"),
+type Item = (&'static str, &'static str, &'static str, &'static str);
+
+/// Headings, and what stands under them.
+const NAVIGATION: &[(&str, &[Item])] = &[
+    ("", &[("Overview", "/", "home", "/")]),
+    (
+        "Access",
+        &[
+            ("Keys", "/keys", "key", "/keys"),
+            ("JWTs", "/tokens", "token", "/tokens"),
+            ("Apps", "/apps", "app", "/apps"),
+            ("Authorised apps", "/authorized", "shield", "/authorized"),
+        ],
+    ),
+    ("Activity", &[("Requests", "/requests", "list", "/requests"), ("Audit", "/audit", "log", "/audit")]),
+    (
+        "Account",
+        &[
+            ("Connections", "/connections", "plug", "/connections"),
+            ("Settings", "/settings/profile", "gear", "/settings"),
+        ],
+    ),
 ];
 
 /// The same for administrators alone.
-const ADMINISTRATION: &[(&str, &str, &str, &str)] =
-    &[("Providers", "/admin/providers", "plug", "/admin/providers")];
+const ADMINISTRATION: &[(&str, &[Item])] =
+    &[("Administration", &[("Providers", "/admin/providers", "door", "/admin/providers")])];
 
-fn navigation(path: &str, is_admin: bool) -> Vec<NavItem> {
+fn navigation(path: &str, is_admin: bool) -> Vec<NavGroup> {
     let within =
         |under: &str| path == under || path.strip_prefix(under).is_some_and(|rest| rest.starts_with('/'));
-    let item = |&(label, href, icon, under)| NavItem { label, href, icon, current: within(under) };
+    let item = |&(label, href, icon, under): &Item| NavItem { label, href, icon, current: within(under) };
+    let group = |&(heading, items): &(&'static str, &'static [Item])| NavGroup {
+        heading,
+        items: items.iter().map(item).collect(),
+    };
     let further = if is_admin { ADMINISTRATION } else { &[] };
-    NAVIGATION.iter().chain(further).map(item).collect()
+    NAVIGATION.iter().chain(further).map(group).collect()
 }
 
 impl Chrome {
@@ -126,17 +149,14 @@ mod tests {
 
     #[test]
     fn one_navigation_item_is_current() {
-        let current = |path| {
-            let items: Vec<_> =
-                navigation(path, true).into_iter().filter(|i| i.current).map(|i| i.label).collect();
-            items
-        };
+        let items = |path, is_admin| navigation(path, is_admin).into_iter().flat_map(|group| group.items);
+        let current = |path| -> Vec<_> { items(path, true).filter(|i| i.current).map(|i| i.label).collect() };
         assert_eq!(current("/"), ["Overview"]);
         assert_eq!(current("/keys/new"), ["Keys"]);
         assert_eq!(current("/requests/explain"), ["Requests"]);
         assert_eq!(current("/settings/sessions"), ["Settings"]);
         assert_eq!(current("/admin/providers/acme"), ["Providers"]);
-        assert!(navigation("/", false).iter().all(|item| !item.href.starts_with("/admin")));
+        assert!(items("/", false).all(|item| !item.href.starts_with("/admin")));
         assert!(current("/keyscape").is_empty());
     }
 }

