@@ -1,8 +1,11 @@
-//! What a server does on its own: deleting what has expired, moving signing keys along.
+//! What a server does on its own: deleting what has expired, moving signing keys along, telling of keys that end.
 
 use std::time::Duration;
 
+use actix_web::web;
+use keyway_portal::Portal;
 use keyway_portal::flows::jwt;
+use keyway_portal::flows::notices::expiry;
 use keyway_store::housekeeping::{self, Retention};
 use keyway_store::tables::audit::Actor;
 
@@ -11,6 +14,9 @@ use crate::house::House;
 
 /// Between two rounds.
 const ROUND: Duration = Duration::from_secs(10 * 60);
+
+/// Between two rounds of notices: they are about days.
+const NOTICES_ROUND: Duration = Duration::from_secs(60 * 60);
 
 /// Between two looks at the master key file. `keyway master-key rotate` waits for several of them.
 pub const KEY_FILE_ROUND: Duration = Duration::from_secs(1);
@@ -64,6 +70,24 @@ pub async fn housekeeping(house: House) {
             Ok(deleted) if deleted.rows.is_empty() => {}
             Ok(deleted) => tracing::info!(rows = ?deleted.rows, "deleted what had expired"),
             Err(error) => tracing::error!(%error, "housekeeping failed"),
+        }
+    }
+}
+
+/// Tells people which of their keys end, now and every hour.
+pub async fn expiry_notices(house: House, portal: web::Data<Portal>) {
+    let mut rounds = tokio::time::interval(NOTICES_ROUND);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        let act = house.act(Actor::system());
+        match expiry::tell_due(&house.store, &portal.notices(), &act).await {
+            Ok(0) => {}
+            Ok(keys) => {
+                portal.mail_bell.ring();
+                tracing::info!(keys, "told owners of keys that end");
+            }
+            Err(error) => tracing::error!(%error, "owners were not told of keys that end"),
         }
     }
 }

@@ -14,7 +14,7 @@
 //! | [`outgoing`] [`backchannel`] | calls to other hosts; telling apps that a person signed out |
 //! | [`providers`] | signing in with, and connecting, other providers: the protocol |
 //! | [`outside`] | tokens of trusted issuers |
-//! | [`mail`] [`render`] [`passwords`] | mails, templates, hashing on threads of its own |
+//! | [`mail`] [`render`] [`passwords`] | mails, templates, hashing on threads of its own; what people are told: [`flows::notices`] |
 //! | [`settings`] [`state`] | what is set; what all handlers share |
 //! | [`operations`] [`metrics`] | health, and what is counted |
 //!

@@ -21,6 +21,7 @@ use zeroize::Zeroizing;
 use crate::error::PageError;
 use crate::extract::Visitor;
 use crate::flows::Act;
+use crate::flows::notices::Notices;
 use crate::flows::tokens::Issuance;
 use crate::mail::MailBell;
 use crate::metrics::Metrics;
@@ -102,6 +103,11 @@ impl Portal {
     /// An act of `actor`, now, from `address`.
     pub fn act(&self, actor: Actor, address: IpAddr) -> Act {
         Act { now: self.now(), random: Arc::clone(&self.random), actor, address: Some(address) }
+    }
+
+    /// Tells people by mail what happens to what is theirs.
+    pub fn notices(&self) -> Notices {
+        Notices::new(&self.renderer, self.settings.public_url.as_str(), self.settings.demo)
     }
 
     /// Whether identities of the demo provider count here.

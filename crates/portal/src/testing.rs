@@ -23,6 +23,7 @@ use keyway_store::tables::connections::DemoIdentities;
 use keyway_store::testing::{Backend, TestDatabase};
 
 use crate::flows::jwt::KeyRing;
+use crate::flows::notices::Notices;
 use crate::flows::tokens::Issuance;
 use crate::mail::MailBell;
 use crate::metrics::Metrics;
@@ -124,6 +125,11 @@ impl TestPortal {
         });
         Self { portal, clock, database, _folder: folder }
     }
+}
+
+/// Tells nobody anything.
+pub(crate) fn silent() -> Notices {
+    Notices::new(&Renderer::embedded(Branding::default()).unwrap(), "http://localhost:8080", true)
 }
 
 /// The API that tests' credentials are for.

@@ -12,9 +12,9 @@ use crate::conn::Conn;
 use crate::error::StoreError;
 use crate::feed;
 use crate::schema::{
-    access_tokens, attempts, authorization_codes, client_secrets, clients, device_codes, families, grants,
-    logout_notices, mail_links, outbox, provider_flows, pushed_requests, record_batches, refresh_tokens,
-    registration_tokens, request_records, sessions, shown_secrets, spent_proofs,
+    access_tokens, attempts, authorization_codes, client_secrets, clients, device_codes, expiry_notices,
+    families, grants, logout_notices, mail_links, outbox, provider_flows, pushed_requests, record_batches,
+    refresh_tokens, registration_tokens, request_records, sessions, shown_secrets, spent_proofs,
 };
 use crate::store::Store;
 use crate::tables::{counted_calls, settings, usage};
@@ -88,6 +88,7 @@ const SWEEPS: &[(&str, Sweep)] = &[
     ("attempts", sweep_attempts),
     ("mail_links", sweep_mail_links),
     ("outbox", sweep_outbox),
+    ("expiry_notices", sweep_expiry_notices),
     ("logout_notices", sweep_logout_notices),
     ("shown_secrets", |conn, now, _| sweep_shown_secrets(conn, now)),
     ("spent_proofs", |conn, now, _| sweep_spent_proofs(conn, now)),
@@ -179,6 +180,18 @@ fn sweep_mail_links(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result
 fn sweep_outbox(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usize, StoreError> {
     let over = outbox::sent_at.is_not_null().or(outbox::failed_at.is_not_null());
     delete_batch!(conn, outbox, id: String, over.and(outbox::created_at.le((now - keep.mails).as_micros())))
+}
+
+/// Those of keys that ended so long ago that nothing is told of them any more.
+fn sweep_expiry_notices(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usize, StoreError> {
+    let batch: Vec<i64> = expiry_notices::table
+        .filter(expiry_notices::expires_at.le((now - keep.expired).as_micros()))
+        .order(expiry_notices::expires_at)
+        .select(expiry_notices::expires_at)
+        .limit(BATCH)
+        .load(conn)?;
+    let Some(last) = batch.last() else { return Ok(0) };
+    Ok(diesel::delete(expiry_notices::table.filter(expiry_notices::expires_at.le(last))).execute(conn)?)
 }
 
 fn sweep_logout_notices(conn: &mut Conn, now: Timestamp, keep: &Retention) -> Result<usize, StoreError> {

@@ -1,9 +1,11 @@
 //! The tables as Diesel sees them; kept in step with `migrations/` by a test.
 
 mod elsewhere;
+mod notices;
 mod oauth;
 
 pub use elsewhere::*;
+pub use notices::*;
 pub use oauth::*;
 
 diesel::table! {
@@ -271,6 +273,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     attempts,
     mail_links,
     outbox,
+    muted_mails,
+    expiry_notices,
     shown_secrets,
     api_keys,
     signing_keys,

@@ -148,6 +148,7 @@ fn start_portal(
     let served = portal.clone();
     servers.serve(sockets, workers(), move |cfg| keyway_portal::configure(cfg, served.clone()))?;
     servers.beside(tasks::housekeeping(house.clone()));
+    servers.beside(tasks::expiry_notices(house.clone(), portal.clone()));
     servers.beside(tasks::signing_keys(house.clone()));
     servers.beside(tasks::master_key(house.clone()));
     Ok(portal)

@@ -17,6 +17,7 @@ use keyway_store::tables::grants::{self, GrantUpdate};
 use keyway_store::tables::owners;
 use keyway_store::{StoreError, Tx};
 
+use super::notices::{Notice, Notices};
 use super::params::Params;
 use super::{Act, Deed};
 
@@ -273,10 +274,11 @@ pub fn next(
     Ok(Next::Issue(*user))
 }
 
-/// Remembers the consent and makes the code.
+/// Remembers the consent, tells the user of it, and makes the code.
 ///
 /// # Errors
 /// When the database cannot take it.
+#[expect(clippy::too_many_arguments, reason = "each is one of the things that a code depends on")]
 pub fn approve(
     tx: &mut Tx<'_>,
     act: &Act,
@@ -285,11 +287,12 @@ pub fn approve(
     redirect_uri: &str,
     request: &AuthorizationRequest,
     user: &User,
+    notices: &Notices,
 ) -> Result<PlainSecret, StoreError> {
     // Two tabs that consent at once would both find no consent: the user's row is held.
     owners::lock(tx.conn(), user.owner)?;
     let consent = Consent { scopes: &request.scopes, offline: request.offline };
-    let grant = remember(tx, act, client, &consent, user)?;
+    let grant = remember(tx, act, client, &consent, user, notices)?;
     let code = credential::generate(brand, Kind::AuthorizationCode, &*act.random);
     codes::insert(
         tx.conn(),
@@ -331,6 +334,7 @@ pub(super) fn remember(
     client: &Client,
     consent: &Consent<'_>,
     user: &User,
+    notices: &Notices,
 ) -> Result<GrantId, StoreError> {
     let before = grants::find_of(tx.conn(), user.owner, client.id)?;
     let Some(before) = before else {
@@ -349,6 +353,7 @@ pub(super) fn remember(
         let after =
             serde_json::json!({ "app": client.name, "scopes": grant.scopes, "offline": grant.offline });
         act.audit(tx, Deed::new(Some(user.owner), "app.authorised", "grant", grant.id).after(after))?;
+        notices.tell(tx, act, user.owner, &authorisation(client, grant.scopes))?;
         return Ok(grant.id);
     };
     let scopes = before.scopes.union(consent.scopes);
@@ -360,8 +365,14 @@ pub(super) fn remember(
         let after = serde_json::json!({ "app": client.name, "scopes": scopes, "offline": offline });
         let deed = Deed::new(Some(user.owner), "app.authorised", "grant", before.id);
         act.audit(tx, deed.before(serde_json::json!({ "scopes": before.scopes })).after(after))?;
+        notices.tell(tx, act, user.owner, &authorisation(client, scopes))?;
     }
     Ok(before.id)
+}
+
+fn authorisation(client: &Client, scopes: ScopeSet) -> Notice {
+    let path = "/authorized".to_owned();
+    Notice::NewCredential { kind: "app authorisation", credential: client.name.clone(), scopes, path }
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::authorize::{Consent, User, asked_scopes, remember, target};
+use super::notices::Notices;
 use super::params::Params;
 use super::{Act, Deed, throttle};
 
@@ -184,10 +185,11 @@ pub fn approve(
     client: &Client,
     code: &DeviceCode,
     user: &User,
+    notices: &Notices,
 ) -> Result<bool, StoreError> {
     owners::lock(tx.conn(), user.owner)?;
     let consent = Consent { scopes: &code.scopes, offline: true };
-    let grant = remember(tx, act, client, &consent, user)?;
+    let grant = remember(tx, act, client, &consent, user, notices)?;
     let approval = Approval { owner: user.owner, grant, auth_time: user.auth_time, amr: user.amr.to_owned() };
     if !device_codes::approve(tx.conn(), code.digest, &approval, act.now)? {
         return Ok(false);

@@ -180,7 +180,7 @@ pub fn remedy(request: &LoggedRequest, key: Option<&ApiKey>) -> Option<Remedy> {
             Some(key) => link("Enable it again.", "Open key", format!("/keys/{}", key.id)),
             None => new("Enable what it was made from, or create a new one."),
         },
-        Check::InTime => match edit("#expiry") {
+        Check::InTime => match edit("?renew=yes#expiry") {
             Some(to) => link("Give it a later end, or use its successor.", "Renew key", to),
             None => new("Refresh it, or create a new one."),
         },

@@ -24,6 +24,7 @@ use keyway_store::tables::{accounts, api_keys, owners};
 use keyway_store::{Conn, StoreError, Tx};
 use serde_json::{Value, json};
 
+use super::notices::Notice;
 use crate::settings::Settings;
 
 pub use create::{create, new_secret};
@@ -201,6 +202,16 @@ impl KeyRules {
 /// The keys that made this one, whatever their state.
 fn makers(conn: &mut Conn, key: &ApiKey) -> Result<Vec<ApiKey>, StoreError> {
     api_keys::find_among(conn, &key.ancestors)
+}
+
+/// What the owner is told of a key that they made.
+pub fn made_notice(key: &ApiKey) -> Notice {
+    Notice::NewCredential {
+        kind: "API key",
+        credential: key.name.clone(),
+        scopes: key.terms.scopes.clone(),
+        path: format!("/keys/{}", key.id),
+    }
 }
 
 /// What audit rows tell of a key.

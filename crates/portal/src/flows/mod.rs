@@ -16,6 +16,7 @@ pub mod keys;
 pub mod links;
 pub mod logout;
 pub mod mail;
+pub mod notices;
 pub mod params;
 pub mod providers;
 pub mod pushed;

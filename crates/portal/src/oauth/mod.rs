@@ -18,11 +18,8 @@ mod register;
 mod revoke;
 #[cfg(test)]
 mod tests;
-mod theft_mail;
 mod token;
 mod userinfo;
-
-pub(crate) use theft_mail::theft_mail;
 
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};

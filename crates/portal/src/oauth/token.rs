@@ -17,7 +17,6 @@ use super::client_auth::identify;
 use super::dpop::proven_key;
 use super::error::EndpointError;
 use super::known_clients::Found;
-use super::theft_mail::theft_mail;
 use crate::extract::ClientAddress;
 use crate::flows::params::Params;
 use crate::flows::tokens::{Answer, client_credentials, code, device, exchange, refresh};
@@ -118,7 +117,7 @@ async fn by_refresh_token(
     let token = PlainSecret::new(params.require("refresh_token")?);
     let resource = params.resource()?.map(str::to_owned);
     let presented = refresh::Presented { token, client, scope: scope(params)?, resource, proven };
-    let answer = refresh::run(&portal.store, &portal.issuance, act, presented, theft_mail(portal)).await;
+    let answer = refresh::run(&portal.store, &portal.issuance, act, presented, portal.notices()).await;
     if answer.is_err() {
         // There may be one about a theft.
         portal.mail_bell.ring();

@@ -129,6 +129,7 @@ async fn issue(
     user: User,
 ) -> Result<HttpResponse, PageError> {
     let (act, brand, client) = (visitor.act(portal), portal.shapes.brand.clone(), asked.client.clone());
+    let notices = portal.notices();
     let (uri, pushed, offline) = (asked.named_uri.clone().unwrap_or_default(), asked.pushed, request.offline);
     let code: Result<_, StoreError> = portal
         .store
@@ -138,9 +139,10 @@ async fn issue(
             {
                 return Ok(None);
             }
-            authorize::approve(tx, &act, &brand, &client, &uri, &request, &user).map(Some)
+            authorize::approve(tx, &act, &brand, &client, &uri, &request, &user, &notices).map(Some)
         })
         .await;
+    portal.mail_bell.ring();
     let code = code?.ok_or(OVER)?;
     let answer = asked.answer(portal, visitor, &[("code", code.expose())])?;
     // The demo provider lets the account be chosen each time. A code that hangs on the session keeps it.

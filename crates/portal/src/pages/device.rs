@@ -190,14 +190,15 @@ async fn decide(
     let Some(user) = user(&me) else {
         return Err(PageError::SignIn { return_to: format!("/device?user_code={}", form.user_code) });
     };
-    let (act, says_yes) = (me.act(&portal), form.decision == "allow");
+    let (act, says_yes, notices) = (me.act(&portal), form.decision == "allow", portal.notices());
     let decided: Result<_, StoreError> = portal
         .store
         .write(move |tx| match says_yes {
-            true => device::approve(tx, &act, &client, &code, &user),
+            true => device::approve(tx, &act, &client, &code, &user, &notices),
             false => device::deny(tx, &act, &client, &code, user.owner),
         })
         .await;
+    portal.mail_bell.ring();
     match (decided?, says_yes) {
         (true, true) => Ok(see_other("/device/connected")),
         (true, false) => Ok(see_other("/device/refused")),

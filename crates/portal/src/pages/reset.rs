@@ -116,7 +116,12 @@ async fn submit(
     let also = also(&form.end_keys, &form.end_tokens, &form.end_grants, &form.end_connections);
     let (act, digest) =
         (visitor.act_as(&portal, Actor::system()), links::digest(&portal.shapes, &form.token));
-    portal.store.write(move |tx| accounts::reset_password(tx, &act, digest, &password, also)).await?;
+    let notices = portal.notices();
+    portal
+        .store
+        .write(move |tx| accounts::reset_password(tx, &act, digest, &password, also, &notices))
+        .await?;
+    portal.mail_bell.ring();
     session::sign_out(&visitor.session, portal.now(), &*portal.random)?;
     portal.redirect_with_flash(&visitor, "/sign-in", FlashKind::Ok, "The password is set. Sign in with it.")
 }

@@ -1,6 +1,7 @@
 //! The pages of accounts, as a browser meets them.
 
 mod by_mail;
+mod notices;
 
 use keyway_core::Duration;
 use keyway_store::testing::Backend;

@@ -31,6 +31,10 @@ INSERT INTO mail_links (id, digest, purpose, email, created_at, expires_at)
   VALUES ('l1', {x}01', 'verify', 'a@b', 0, 0), ('l2', {x}02', 'verify', 'a@b', 0, {now});
 INSERT INTO outbox (id, recipient, subject, body_text, body_html, created_at, attempts, next_attempt_at, sent_at)
   VALUES ('m1', 'a@b', '', '', '', 0, 1, 0, 1), ('m2', 'a@b', '', '', '', 0, 1, 0, NULL);
+INSERT INTO api_keys (id, owner_id, creator_id, digest, prefix, last4, name, environment, audiences, scopes, note,
+  addresses, ancestors, created_at, imported, version)
+  VALUES ('k1', 'o', 'o', {x}01', '', '', '', 'live', '', '', '', '', '', 0, FALSE, 0);
+INSERT INTO expiry_notices (key_id, expires_at, days) VALUES ('k1', 0, 14), ('k1', 0, 3), ('k1', {now}, 3);
 INSERT INTO shown_secrets (id, owner_id, session_id, target, sealed, created_at, expires_at)
   VALUES ('h1', 'o', 's', 'k', {x}01', 0, 0), ('h2', 'o', 's', 'k', {x}01', 0, {now});
 INSERT INTO spent_proofs (digest, expires_at) VALUES ({x}01', {now}), ({x}02', {now} + 1);
@@ -78,6 +82,7 @@ async fn what_is_over_goes_and_what_is_not_stays() {
             ("attempts", 1),
             ("mail_links", 1),
             ("outbox", 1),
+            ("expiry_notices", 2),
             ("shown_secrets", 1),
             ("spent_proofs", 1),
             ("authorization_codes", 1),

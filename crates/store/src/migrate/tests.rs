@@ -94,6 +94,7 @@ fn every_table_is_as_the_program_sees_it() {
     let source = concat!(
         include_str!("../schema.rs"),
         include_str!("../schema/elsewhere.rs"),
+        include_str!("../schema/notices.rs"),
         include_str!("../schema/oauth.rs")
     );
     let mut known = BTreeMap::new();

@@ -2,6 +2,7 @@
 
 mod demo;
 mod endings;
+mod mails;
 mod password;
 mod profile;
 mod sessions;
@@ -14,6 +15,7 @@ mod verify;
 
 pub use demo::sign_in_by_choice;
 pub use endings::{Also, end_also};
+pub use mails::mute_mails;
 pub use password::{change_password, reset_password, send_reset};
 pub use profile::rename;
 pub use sessions::{end_other_sessions, end_session};

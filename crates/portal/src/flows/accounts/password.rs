@@ -13,6 +13,7 @@ use super::endings::{Also, end_also};
 use super::sessions::end_sessions;
 use super::verify::send_link;
 use crate::flows::links::{LinkError, NewLink, redeem};
+use crate::flows::notices::{Notice, Notices};
 use crate::flows::{Act, Deed};
 use crate::render::Mail;
 
@@ -27,11 +28,13 @@ pub fn change_password(
     password: &StoredPassword,
     here: SessionId,
     also: Also,
+    notices: &Notices,
 ) -> Result<(), StoreError> {
     accounts::update_password(tx.conn(), owner, password, act.now)?;
     mail_links::withdraw(tx.conn(), LinkPurpose::Reset, Some(owner), act.now)?;
     end_sessions(tx, act, owner, Some(here))?;
     end_also(tx, act, owner, also, EndReason::Revoked)?;
+    notices.tell(tx, act, owner, &Notice::PasswordChanged)?;
     act.audit(tx, Deed::new(Some(owner), "account.password_changed", "account", owner))
 }
 
@@ -61,6 +64,7 @@ pub fn reset_password(
     digest: Option<SecretDigest>,
     password: &StoredPassword,
     also: Also,
+    notices: &Notices,
 ) -> Result<OwnerId, LinkError> {
     let link = redeem(tx, LinkPurpose::Reset, digest, act.now)?;
     let owner = link.owner_id.ok_or(LinkError::Gone)?;
@@ -73,6 +77,7 @@ pub fn reset_password(
     mail_links::withdraw(tx.conn(), LinkPurpose::Reset, Some(owner), act.now)?;
     end_sessions(tx, &act, owner, None)?;
     end_also(tx, &act, owner, if first_proof { Also::ALL } else { also }, EndReason::Revoked)?;
+    notices.tell(tx, &act, owner, &Notice::PasswordChanged)?;
     act.audit(tx, Deed::new(Some(owner), "account.password_reset", "account", owner))?;
     Ok(owner)
 }

@@ -19,6 +19,7 @@ use crate::flows::inputs::Email;
 use crate::flows::links::{self, LinkError, NewLink};
 use crate::flows::{Act, bootstrap};
 use crate::render::Mail;
+use crate::testing::silent;
 
 struct Home {
     _database: TestDatabase,
@@ -150,7 +151,9 @@ async fn a_reset_works_once_and_within_an_hour() {
             let digest = links::digest(&Shapes::default(), link.token.expose());
             let act = home.act(at);
             let password = StoredPassword::new("new".into());
-            home.store.write(move |tx| reset_password(tx, &act, digest, &password, Also::default())).await
+            home.store
+                .write(move |tx| reset_password(tx, &act, digest, &password, Also::default(), &silent()))
+                .await
         };
         let (late, link) =
             (home.link(LinkPurpose::Reset, owner, None), home.link(LinkPurpose::Reset, owner, None));

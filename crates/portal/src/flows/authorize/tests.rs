@@ -11,7 +11,7 @@ use keyway_store::tables::clients;
 use keyway_store::testing::{Backend, START, TestDatabase};
 
 use super::*;
-use crate::testing::catalogue;
+use crate::testing::{catalogue, silent};
 
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
@@ -183,6 +183,7 @@ async fn two_tabs_that_consent_at_once_leave_one_consent() {
         let consent = |scope: &str| {
             let (act, client, request) =
                 (act.clone(), client.clone(), asked(&format!("scope={scope}")).unwrap());
+            let silent = silent();
             store.write(move |tx| {
                 approve(
                     tx,
@@ -192,6 +193,7 @@ async fn two_tabs_that_consent_at_once_leave_one_consent() {
                     "https://app.example.com/callback",
                     &request,
                     &me,
+                    &silent,
                 )
             })
         };

@@ -26,6 +26,7 @@ use crate::outside::Verified;
 use crate::providers::{ClaimNames, Kind, Provider, ProviderEmail, Tokens};
 use crate::render::Mail;
 use crate::settings::VerifyEmail;
+use crate::testing::silent;
 
 struct World {
     backend: Backend,
@@ -313,7 +314,7 @@ async fn a_new_password_disconnects_what_an_intruder_connected_if_asked() {
             let (password, here) = (StoredPassword::new("new".into()), SessionId::new(START, &*world.random));
             world
                 .store
-                .write(move |tx| accounts::change_password(tx, &act, owner, &password, here, also))
+                .write(move |tx| accounts::change_password(tx, &act, owner, &password, here, also, &silent()))
                 .await
                 .unwrap();
             assert_eq!(world.of(owner).await.len(), left, "{:?}", world.backend);

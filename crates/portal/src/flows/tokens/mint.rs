@@ -16,6 +16,7 @@ use keyway_store::{Store, StoreError, Tx};
 use super::families::{begin, refresh_token, terms};
 use super::{Issuance, Issued, TokenError, TokenResponse};
 use crate::flows::Act;
+use crate::flows::notices::Notice;
 
 /// The lifetimes that an access token may be minted with.
 pub const LIFETIMES: [Duration; 3] = [Duration::minutes(5), ACCESS_TOKEN_LIFETIME, Duration::minutes(60)];
@@ -167,6 +168,16 @@ impl Minted {
         }
         begin(tx, act, &self.family, self.refresh.as_ref())?;
         Ok(self.issued.keep(tx)?)
+    }
+
+    /// What the owner is told.
+    pub fn notice(&self) -> Notice {
+        Notice::NewCredential {
+            kind: "JWT pair",
+            credential: self.family.name.clone(),
+            scopes: self.family.scopes.clone(),
+            path: "/tokens".to_owned(),
+        }
     }
 
     /// The pair as an answer, with the client that may refresh it.

@@ -2,23 +2,21 @@
 //! unused, and soon enough, it gets the same answer again; presented again in any other way, it was stolen, and its
 //! family ends.
 
-use std::sync::Arc;
-
 use keyway_core::jwt::Thumbprint;
 use keyway_core::oauth::{Client, ErrorCode, OFFLINE_ACCESS, OauthError, offline_access};
 use keyway_core::scope::{Scope, ScopeSet};
 use keyway_core::secret::PlainSecret;
 use keyway_core::{Duration, Random, Timestamp};
 use keyway_store::tables::families::{self, EndReason, Family, FamilyKind};
+use keyway_store::tables::grants;
 use keyway_store::tables::refresh_tokens::{self, RefreshToken};
-use keyway_store::tables::{accounts, grants, owners};
 use keyway_store::{Conn, Store, StoreError, Tx, feed};
 
 use super::families::{begin_refresh, end_because, idle_until, refresh_token, still_stands, terms};
 use super::id_token::SignedIn;
 use super::{Answer, Ground, Issuance, Issued, Terms, TokenError, is_target};
-use crate::flows::{Act, mail};
-use crate::render::Mail;
+use crate::flows::Act;
+use crate::flows::notices::{Notice, Notices};
 
 /// What a client presents. It has been authenticated: a failure there changes nothing here.
 #[derive(Clone, Debug)]
@@ -34,22 +32,6 @@ pub struct Presented {
     /// The key that the client proves to hold (RFC 9449).
     pub proven: Option<Thumbprint>,
 }
-
-/// What the owner is told of a theft.
-#[derive(Clone, Debug)]
-pub struct Theft {
-    /// The owner's name.
-    pub name: String,
-    /// The client's name.
-    pub client: String,
-    /// From where the spent token came.
-    pub address: String,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// Writes the mail about a theft.
-pub type TheftMail = Arc<dyn Fn(&Theft) -> Option<Mail> + Send + Sync>;
 
 /// What was found before the transaction.
 enum Found {
@@ -90,7 +72,7 @@ pub async fn run(
     issuance: &Issuance,
     act: Act,
     presented: Presented,
-    theft_mail: TheftMail,
+    notices: Notices,
 ) -> Result<Answer, TokenError> {
     let (asked, context, now) = (presented.clone(), issuance.clone(), act.now);
     let found = store.read(move |conn| find(conn, &context, &asked, now)).await?;
@@ -104,8 +86,8 @@ pub async fn run(
     let (token, repeat) = (presented.token.clone(), issuance.refresh_repeat);
     let outcome = store
         .write(move |tx| match offer {
-            Some((rotation, offer)) => rotate(tx, &act, &presented, &rotation, offer, repeat, &theft_mail),
-            None => spent(tx, &act, &presented, repeat, &theft_mail),
+            Some((rotation, offer)) => rotate(tx, &act, &presented, &rotation, offer, repeat, &notices),
+            None => spent(tx, &act, &presented, repeat, &notices),
         })
         .await?;
     match outcome {
@@ -223,7 +205,7 @@ fn rotate(
     rotation: &Rotation,
     offer: Offer,
     repeat: Duration,
-    theft_mail: &TheftMail,
+    notices: &Notices,
 ) -> Result<Outcome, StoreError> {
     let family = &rotation.family;
     let until = idle_until(family, act.now);
@@ -233,7 +215,7 @@ fn rotate(
     }
     let digest = presented.token.digest();
     if !refresh_tokens::consume(tx.conn(), digest, act.now, offer.successor.digest(), &offer.sealed)? {
-        return spent(tx, act, presented, repeat, theft_mail);
+        return spent(tx, act, presented, repeat, notices);
     }
     if !still_stands(tx.conn(), family)? {
         return Ok(Outcome::Refused(refused("what the token rests on was taken away")));
@@ -253,7 +235,7 @@ fn spent(
     act: &Act,
     presented: &Presented,
     repeat: Duration,
-    theft_mail: &TheftMail,
+    notices: &Notices,
 ) -> Result<Outcome, StoreError> {
     let (token, family) = match look_up(tx.conn(), presented)? {
         Ok(found) => found,
@@ -270,7 +252,7 @@ fn spent(
         Some(sealed) if soon && unused => Ok(Outcome::Repeated(sealed)),
         Some(_) | None => {
             if end_because(tx, act, &family, EndReason::Theft)? {
-                tell_owner(tx, act, presented, &family, theft_mail)?;
+                tell_owner(tx, act, presented, &family, notices)?;
             }
             Ok(Outcome::Refused(refused(
                 "the refresh token was used before: all tokens of its family have been ended",
@@ -284,22 +266,12 @@ fn tell_owner(
     act: &Act,
     presented: &Presented,
     family: &Family,
-    theft_mail: &TheftMail,
+    notices: &Notices,
 ) -> Result<(), StoreError> {
-    let (Some(owner), Some(account)) =
-        (owners::find(tx.conn(), family.owner)?, accounts::find(tx.conn(), family.owner)?)
-    else {
-        return Ok(());
+    let (client, path) = match family.kind {
+        FamilyKind::Dashboard if !family.name.is_empty() => (family.name.clone(), "/tokens"),
+        FamilyKind::Dashboard => (presented.client.name.clone(), "/tokens"),
+        FamilyKind::Oauth => (presented.client.name.clone(), "/authorized"),
     };
-    let client = match family.kind {
-        FamilyKind::Dashboard if !family.name.is_empty() => family.name.clone(),
-        FamilyKind::Dashboard | FamilyKind::Oauth => presented.client.name.clone(),
-    };
-    let address = act.address.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
-    // Rendered here because it is rare: who must be told is known here alone.
-    let told = theft_mail(&Theft { name: owner.name, client, address, at: act.now });
-    match told {
-        Some(text) => mail::queue(tx, act.now, &*act.random, &account.email, &text),
-        None => Ok(()),
-    }
+    notices.tell(tx, act, family.owner, &Notice::RefreshTheft { client, path })
 }

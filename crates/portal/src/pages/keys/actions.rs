@@ -39,18 +39,20 @@ pub(super) async fn rotate(
     let submission = Submission::parse(&form.once).unwrap_or_else(|| Submission::new(&*portal.random));
     let secret = keys::new_secret(&portal.shapes.brand, key.terms.environment, &*portal.random);
     let (act, rules, by) = (me.act(&portal), rules(&portal), by(&portal, &me));
-    let (owner, session, id) = (me.owner, me.session_id, key.id);
+    let (owner, session, id, notices) = (me.owner, me.session_id, key.id, portal.notices());
     let made = portal.store.write(move |tx| {
         if let Some(before) = shown::sent_before(tx, owner, session, &submission)? {
             return Ok(before);
         }
         let rotated = keys::rotate(tx, &act, &rules, &by, owner, id, grace, &secret)?;
+        notices.tell(tx, &act, owner, &keys::made_notice(&rotated.new))?;
         let to = Destination { owner, session, target: rotated.new.id.entity() };
         let cookie = shown::put(tx, act.now, &*act.random, &submission, to, &secret)?;
         Ok::<_, KeyError>((to.target, cookie))
     });
     match made.await {
         Ok((new, cookie)) => {
+            portal.mail_bell.ring();
             let mut answer = see_other(&format!("/keys/{new}/shown"));
             shown_cookie::set(&portal, &mut answer, &cookie)?;
             Ok(answer)

@@ -131,18 +131,20 @@ pub(super) async fn create(
     let submission = Submission::parse(&form.once).unwrap_or_else(|| Submission::new(&*portal.random));
     let secret = keys::new_secret(&portal.shapes.brand, draft.environment, &*portal.random);
     let (act, rules, by) = (me.act(&portal), rules(&portal), by(&portal, &me));
-    let (owner, session) = (me.owner, me.session_id);
+    let (owner, session, notices) = (me.owner, me.session_id, portal.notices());
     let made = portal.store.write(move |tx| {
         if let Some(before) = shown::sent_before(tx, owner, session, &submission)? {
             return Ok(before);
         }
         let key = keys::create(tx, &act, &rules, &by, owner, draft, &secret)?;
+        notices.tell(tx, &act, owner, &keys::made_notice(&key))?;
         let to = Destination { owner, session, target: key.id.entity() };
         let cookie = shown::put(tx, act.now, &*act.random, &submission, to, &secret)?;
         Ok::<_, KeyError>((to.target, cookie))
     });
     match made.await {
         Ok((key, cookie)) => {
+            portal.mail_bell.ring();
             let mut answer = see_other(&format!("/keys/{key}/shown"));
             shown_cookie::set(&portal, &mut answer, &cookie)?;
             Ok(answer)
@@ -156,6 +158,9 @@ pub(super) async fn create(
 pub(super) struct Proposed {
     #[serde(default)]
     scope: String,
+    /// `yes` to begin with another end: as long from now on as the key was first made for.
+    #[serde(default)]
+    renew: String,
 }
 
 pub(super) async fn edit(
@@ -170,6 +175,7 @@ pub(super) async fn edit(
     }
     let offered =
         |scope: &Scope| portal.catalogue.apis().iter().any(|api| api.scope(scope.as_str()).is_some());
+    let renew = proposed.renew == "yes";
     let proposed = proposed.scope.split_ascii_whitespace().filter_map(|word| word.parse().ok());
     let proposed: ScopeSet = proposed
         .filter(|scope: &Scope| !key.terms.scopes.contains(scope.as_str()) && offered(scope))
@@ -180,7 +186,7 @@ pub(super) async fn edit(
         environment: key.terms.environment.to_string(),
         scope: format!("{} {proposed}", key.terms.scopes),
         proposed: (!proposed.is_empty()).then(|| proposed.to_string()),
-        expiry: "keep".to_owned(),
+        expiry: if renew { as_before(&key).to_string() } else { "keep".to_owned() },
         rate: key.terms.rate.map(|rate| rate.to_string()).unwrap_or_default(),
         quota_day: own_quota(key.terms.quotas.day),
         quota_month: own_quota(key.terms.quotas.month),
@@ -190,6 +196,13 @@ pub(super) async fn edit(
         ..KeyForm::default()
     };
     page(&portal, &me, Some(&key), &form, FieldErrors::default()).await
+}
+
+/// The choice of days that is nearest to how long a key was made for.
+fn as_before(key: &ApiKey) -> i64 {
+    let before = key.terms.expires_at.map_or(Duration::ZERO, |end| end.since(key.created_at));
+    let distance = |days: &i64| before.as_micros().abs_diff(Duration::days(*days).as_micros());
+    Lifetime::DAYS.into_iter().min_by_key(distance).unwrap_or_default()
 }
 
 pub(super) async fn save(

@@ -1,5 +1,6 @@
 //! `/settings/…`.
 
+mod notifications;
 mod password;
 mod profile;
 mod sessions;
@@ -8,4 +9,5 @@ use actix_web::web::ServiceConfig;
 
 pub fn configure(cfg: &mut ServiceConfig) {
     cfg.configure(profile::configure).configure(password::configure).configure(sessions::configure);
+    cfg.configure(notifications::configure);
 }

@@ -87,9 +87,13 @@ async fn submit(
         return Err(PageError::Confirm { return_to: PATH.to_owned() });
     }
     let password = portal.passwords.hash(password, &*portal.random).await?;
-    let (act, owner, here) = (me.act(&portal), me.owner, me.session_id);
+    let (act, owner, here, notices) = (me.act(&portal), me.owner, me.session_id, portal.notices());
     let also = also(&form.end_keys, &form.end_tokens, &form.end_grants, &form.end_connections);
-    portal.store.write(move |tx| accounts::change_password(tx, &act, owner, &password, here, also)).await?;
+    portal
+        .store
+        .write(move |tx| accounts::change_password(tx, &act, owner, &password, here, also, &notices))
+        .await?;
+    portal.mail_bell.ring();
     session::confirm(&me.session, &Proof::here(portal.now()))?;
     let text = "The password is changed. Your other sessions have ended.";
     portal.redirect_with_flash(&me, PATH, FlashKind::Ok, text)

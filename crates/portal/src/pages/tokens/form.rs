@@ -152,12 +152,14 @@ pub(super) async fn mint(
         Ok(minted) => minted,
         Err(error) => return list::page(&portal, &me, &form, field_errors(error)?).await,
     };
+    let notices = portal.notices();
     let write = move |tx: &mut Tx<'_>| {
         // A form sent twice mints one pair.
         if let Some(before) = shown::sent_before(tx, owner, session, &submission)? {
             return Ok(before);
         }
         minted.keep(tx, &act)?;
+        notices.tell(tx, &act, owner, &minted.notice())?;
         let target = minted.family.id.entity();
         let pair = PlainSecret::new(minted.response().to_answer().expose());
         let to = Destination { owner, session, target };
@@ -165,6 +167,7 @@ pub(super) async fn mint(
         Ok((target, key))
     };
     let (target, key) = portal.store.write(write).await.map_err(failed)?;
+    portal.mail_bell.ring();
     let mut answer = see_other(&format!("/tokens/{target}/shown"));
     shown_cookie::set(&portal, &mut answer, &key)?;
     Ok(answer)

@@ -15,7 +15,6 @@ use crate::extract::{CsrfForm, SignedIn};
 use crate::flows::shown::{self, Destination, Submission};
 use crate::flows::tokens::TokenError;
 use crate::flows::tokens::refresh::{self, Presented};
-use crate::oauth::theft_mail;
 use crate::pages::shown_cookie;
 use crate::render::FlashKind;
 use crate::state::{Portal, see_other};
@@ -51,8 +50,7 @@ pub(super) async fn refresh(
     };
     let presented = Presented { token, client, scope: None, resource: None, proven: None };
     let act = me.act(&portal);
-    let given =
-        refresh::run(&portal.store, &portal.issuance, act.clone(), presented, theft_mail(&portal)).await;
+    let given = refresh::run(&portal.store, &portal.issuance, act.clone(), presented, portal.notices()).await;
     let answer = match given {
         Ok(answer) => answer,
         Err(TokenError::Oauth(error)) => {

@@ -102,7 +102,9 @@ async fn ending_the_others_tells_of_the_others() {
         let (owner, here, there) = (told.it.owner, told.here, told.there);
         let also = Also::default();
         let password = StoredPassword::new("new".into());
-        let change = move |tx: &mut Tx<'_>, act: &Act| change_password(tx, act, owner, &password, here, also);
+        let change = move |tx: &mut Tx<'_>, act: &Act| {
+            change_password(tx, act, owner, &password, here, also, &silent())
+        };
         assert_eq!(told.after(change).await, [there]);
     }
 }

@@ -23,7 +23,6 @@ use keyway_store::testing::Backend;
 
 use crate::flows::tokens::{Answer, TokenError, code, refresh};
 use crate::flows::{Act, clients, jwt};
-use crate::render::Mail;
 use crate::settings::Settings;
 use crate::testing::TestPortal;
 
@@ -263,11 +262,8 @@ impl World {
 
     pub(crate) async fn refresh_as(&self, presented: refresh::Presented) -> Result<Pair, TokenError> {
         let portal = &self.it.portal;
-        let mail: refresh::TheftMail = Arc::new(|theft| {
-            let text = format!("{} {}", theft.name, theft.address);
-            Some(Mail { subject: "stolen".into(), text: text.clone(), html: text })
-        });
-        let answer = refresh::run(&portal.store, &portal.issuance, self.act(), presented, mail).await?;
+        let notices = portal.notices();
+        let answer = refresh::run(&portal.store, &portal.issuance, self.act(), presented, notices).await?;
         Ok(Pair::of(&answer))
     }
 
