@@ -8,6 +8,7 @@
 //! | [`ids`] [`secret`] [`credential`] | typed ids; plain and stored secrets; how a token looks |
 //! | [`scope`] [`audience`] [`owner`] [`rate`] [`quota`] [`address`] | the small algebras a credential is made of |
 //! | [`api_key`] [`jwt`] [`oauth`] | the three methods: their states and rules |
+//! | [`ledger`] | all credentials of an owner in one list, and what is the trouble with each |
 //! | [`outside`] | tokens of trusted issuers |
 //! | [`facts`] [`principal`] [`refusal`] [`record`] | what a guard learns, decides, answers and writes down |
 //! | [`change`] [`source`] | the change feed, and the two traits through which a guard learns and reports |
@@ -26,6 +27,7 @@ pub mod credential;
 pub mod facts;
 pub mod ids;
 pub mod jwt;
+pub mod ledger;
 pub mod oauth;
 pub mod outside;
 pub mod owner;

@@ -204,6 +204,7 @@ diesel::table! {
         user_agent -> Nullable<Text>,
         needed -> Nullable<Text>,
         missing -> Nullable<Text>,
+        root -> Nullable<Text>,
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod act;
 pub mod authorize;
+pub mod blast_radius;
 pub mod bootstrap;
 pub mod clients;
 pub mod connections;
@@ -13,6 +14,7 @@ pub mod grants;
 pub mod inputs;
 pub mod jwt;
 pub mod keys;
+pub mod ledger;
 pub mod links;
 pub mod logout;
 pub mod mail;

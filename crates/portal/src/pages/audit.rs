@@ -71,7 +71,7 @@ struct Row {
 }
 
 #[derive(Serialize)]
-struct Change {
+pub struct Change {
     field: String,
     before: Option<String>,
     after: Option<String>,
@@ -139,7 +139,7 @@ fn short(id: &str) -> &str {
 }
 
 /// The fields that differ.
-fn changes(before: Option<&str>, after: Option<&str>) -> Vec<Change> {
+pub fn changes(before: Option<&str>, after: Option<&str>) -> Vec<Change> {
     let map = |text: Option<&str>| -> Map<String, Value> {
         text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     };

@@ -4,15 +4,17 @@ use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};
 use keyway_core::Timestamp;
 use keyway_core::ids::GrantId;
+use keyway_core::ledger::{Handle, Kind};
 use keyway_core::oauth::{Grant, described};
 use keyway_store::StoreError;
 use keyway_store::tables::{family_counts, grants};
 use serde::Serialize;
 
-use crate::error::{FieldErrors, PageError};
+use crate::error::PageError;
 use crate::extract::{CsrfForm, SignedIn};
 use crate::flows;
 use crate::pages::confirm::{Confirm, NoFields};
+use crate::pages::credentials::revoke::confirmation;
 use crate::render::FlashKind;
 use crate::state::Portal;
 
@@ -90,22 +92,12 @@ fn view(portal: &Portal, listed: grants::ListedGrant, tokens: u64) -> GrantView 
     }
 }
 
-async fn own_grant(
-    portal: &Portal,
-    me: &SignedIn,
-    id: &str,
-) -> Result<(grants::ListedGrant, u64), PageError> {
+async fn own_grant(portal: &Portal, me: &SignedIn, id: &str) -> Result<grants::ListedGrant, PageError> {
     let id: GrantId = id.parse().map_err(|_| PageError::NotFound)?;
-    let (owner, now) = (me.owner, portal.now());
-    let found: Result<_, StoreError> = portal
-        .store
-        .read(move |conn| {
-            let found = grants::list_by_owner(conn, owner, MAX_SHOWN)?.into_iter().find(|g| g.grant.id == id);
-            Ok((found, family_counts::of_grant(conn, id, now)?))
-        })
-        .await;
-    let (found, tokens) = found?;
-    found.map(|grant| (grant, tokens)).ok_or(PageError::NotFound)
+    let owner = me.owner;
+    let found: Result<_, StoreError> =
+        portal.store.read(move |conn| grants::list_by_owner(conn, owner, MAX_SHOWN)).await;
+    found?.into_iter().find(|listed| listed.grant.id == id).ok_or(PageError::NotFound)
 }
 
 async fn confirm_revoke(
@@ -113,19 +105,10 @@ async fn confirm_revoke(
     me: SignedIn,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let (grant, tokens) = own_grant(&portal, &me, &id).await?;
-    let plural = if tokens == 1 { "" } else { "s" };
-    Confirm {
-        title: format!("Revoke access of {}?", grant.app),
-        lead: "Its tokens are refused on the next call. You can authorise it again.",
-        dies: vec![format!("{tokens} refresh token{plural} and the access tokens that came of them")],
-        action: format!("/authorized/{}/revoke", grant.grant.id),
-        cancel: "/authorized".to_owned(),
-        button: "Revoke access",
-        type_name: None,
-        errors: FieldErrors::default(),
-    }
-    .page(&portal, &me)
+    let grant = own_grant(&portal, &me, &id).await?.grant.id;
+    let asked = confirmation(&portal, &me, &[Handle { kind: Kind::Grant, id: grant.entity() }]).await?;
+    Confirm { action: format!("/authorized/{grant}/revoke"), cancel: "/authorized".to_owned(), ..asked }
+        .page(&portal, &me)
 }
 
 async fn revoke(
@@ -134,7 +117,7 @@ async fn revoke(
     id: web::Path<String>,
     _form: CsrfForm<NoFields>,
 ) -> Result<HttpResponse, PageError> {
-    let (grant, _) = own_grant(&portal, &me, &id).await?;
+    let grant = own_grant(&portal, &me, &id).await?;
     let (act, owner, id) = (me.act(&portal), me.owner, grant.grant.id);
     let revoked: Result<_, StoreError> =
         portal.store.write(move |tx| flows::grants::revoke(tx, &act, owner, id)).await;

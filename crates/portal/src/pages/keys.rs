@@ -3,7 +3,9 @@
 mod actions;
 mod detail;
 mod form;
+mod history;
 mod list;
+mod settings;
 mod shown;
 #[cfg(test)]
 mod tests;
@@ -11,11 +13,13 @@ mod tests;
 use actix_web::web::{self, ServiceConfig};
 use keyway_core::api_key::{ApiKey, KeyStatus};
 use keyway_core::ids::ApiKeyId;
+use keyway_core::ledger::{Handle, Kind};
 use keyway_core::{Timestamp, scope::Scope};
 
 use crate::error::PageError;
 use crate::extract::SignedIn;
 use crate::flows::keys::{self, By, KeyError, KeyRules};
+use crate::pages::requests::list::Subject;
 use crate::state::Portal;
 
 /// Everything under `/keys`.
@@ -23,7 +27,11 @@ pub fn configure(cfg: &mut ServiceConfig) {
     cfg.service(web::resource("/keys").route(web::get().to(list::list)).route(web::post().to(form::create)))
         .service(web::resource("/keys/new").route(web::get().to(form::new)))
         .service(web::resource("/keys/{id}").route(web::get().to(detail::show)))
+        .service(web::resource("/keys/{id}/requests").route(web::get().to(detail::requests)))
+        .service(web::resource("/keys/{id}/history").route(web::get().to(history::show)))
+        .service(web::resource("/keys/{id}/settings").route(web::get().to(form::edit)))
         .service(
+            // What explanations and mails lead to.
             web::resource("/keys/{id}/edit")
                 .route(web::get().to(form::edit))
                 .route(web::post().to(form::save)),
@@ -33,7 +41,11 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .service(web::resource("/keys/{id}/grace/extend").route(web::post().to(actions::extend_grace)))
         .service(web::resource("/keys/{id}/grace/finish").route(web::post().to(actions::finish_grace)))
         .service(web::resource("/keys/{id}/enable").route(web::post().to(actions::enable)))
-        .service(web::resource("/keys/{id}/disable").route(web::post().to(actions::disable)))
+        .service(
+            web::resource("/keys/{id}/disable")
+                .route(web::get().to(actions::confirm_disable))
+                .route(web::post().to(actions::disable)),
+        )
         .service(
             web::resource("/keys/{id}/revoke")
                 .route(web::get().to(actions::confirm_revoke))
@@ -52,6 +64,16 @@ fn by(portal: &Portal, me: &SignedIn) -> By {
 /// An id in an address; what is no id belongs to nothing.
 fn id(text: &str) -> Result<ApiKeyId, PageError> {
     text.parse().map_err(|_| PageError::NotFound)
+}
+
+/// As the pages about one key name it.
+fn subject(key: &ApiKey, now: Timestamp) -> Subject {
+    Subject { id: key.id.entity(), name: key.name.clone(), status: status_name(key.status(now)) }
+}
+
+/// As the list of all credentials names it.
+fn handle(id: ApiKeyId) -> Handle {
+    Handle { kind: Kind::Key, id: id.entity() }
 }
 
 /// A key of this person, or 404: others' keys are not there.

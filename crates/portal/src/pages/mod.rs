@@ -9,6 +9,7 @@ pub mod authorized;
 mod bootstrap;
 pub mod confirm;
 mod connections;
+pub mod credentials;
 mod demo;
 mod dev;
 mod device;
@@ -44,6 +45,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .configure(authorized::configure)
         .configure(device::configure)
         .configure(apps::configure)
+        .configure(credentials::configure)
         .configure(keys::configure)
         .configure(tokens::configure);
     cfg.configure(sign_up::configure)

@@ -1,8 +1,8 @@
 //! `/requests`: what guards recorded of single requests, as a list, as CSV, and one by one with the reason of a refusal.
 
 mod explain;
-mod filters;
-mod list;
+pub mod filters;
+pub mod list;
 #[cfg(test)]
 mod tests;
 

@@ -96,6 +96,7 @@ const NAVIGATION: &[(&str, &[Item])] = &[
     (
         "Access",
         &[
+            ("Credentials", "/credentials", "ledger", "/credentials"),
             ("Keys", "/keys", "key", "/keys"),
             ("JWTs", "/tokens", "token", "/tokens"),
             ("Apps", "/apps", "app", "/apps"),

@@ -53,6 +53,7 @@ diesel::table! {
         updated_at -> BigInt,
         last_used_at -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
+        last_used_address -> Nullable<Text>,
     }
 }
 
@@ -84,6 +85,8 @@ diesel::table! {
         sid -> Nullable<Text>,
         amr -> Text,
         jkt -> Nullable<Text>,
+        last_used_at -> Nullable<BigInt>,
+        last_used_address -> Nullable<Text>,
     }
 }
 

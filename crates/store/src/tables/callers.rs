@@ -22,7 +22,7 @@ pub const MOST_REQUESTS: u32 = 10_000;
 pub struct CallerFilter {
     /// Of whose credentials.
     pub owner: OwnerId,
-    /// With one of these; with any when empty.
+    /// With one of these, or what descends from it; with any when empty.
     pub credentials: Vec<EntityId>,
     /// On one route, by its pattern.
     pub route: Option<String>,
@@ -91,7 +91,7 @@ pub fn callers(conn: &mut Conn, filter: &CallerFilter) -> Result<Callers, StoreE
         .into_boxed();
     if !filter.credentials.is_empty() {
         let ids: Vec<String> = filter.credentials.iter().map(ToString::to_string).collect();
-        query = query.filter(request_records::credential_id.eq_any(ids));
+        query = query.filter(request_records::root.eq_any(ids));
     }
     if let Some(route) = &filter.route {
         query = query.filter(request_records::route.eq(route));

@@ -13,7 +13,7 @@ use keyway_core::usage::Grain;
 use crate::conn::{Conn, on_either};
 use crate::error::StoreError;
 use crate::schema::{record_batches, request_records, usage_counts, usage_days};
-use crate::tables::{access_tokens, api_keys, counted_calls};
+use crate::tables::{access_tokens, api_keys, counted_calls, ledger};
 use crate::types::{stored_count, text_opt};
 
 /// Stores a batch; `false` if it was stored before.
@@ -41,8 +41,9 @@ pub fn store(conn: &mut Conn, batch: &RecordBatch, now: Timestamp) -> Result<boo
         insert(conn, &batch.audience, record)?;
     }
     for used in &batch.last_uses {
-        // Tokens have no row of their own to say it in; then nothing matches.
+        // It is one of them, or none: who calls with a connection has no row to say it in.
         api_keys::touch(conn, used.credential, used.at, used.address)?;
+        ledger::touch(conn, used.credential, used.at, used.address)?;
     }
     counted_calls::add(conn, &batch.drawn)?;
     Ok(true)
@@ -163,6 +164,7 @@ fn insert(conn: &mut Conn, audience: &Audience, record: &Record) -> Result<(), S
                 request_records::latency_us.eq(i64::from(record.latency_us)),
                 request_records::user_agent.eq(None::<String>),
                 request_records::needed.eq(record.lacked.as_ref().map(|lacked| &*lacked.needed)),
+                request_records::root.eq(text_opt(record.credential.as_ref())),
                 request_records::missing.eq(record.lacked.as_ref().map(|lacked| &*lacked.missing)),
             ))
             .on_conflict_do_nothing()

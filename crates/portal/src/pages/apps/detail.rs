@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web;
 use keyway_core::Timestamp;
 use keyway_core::ids::ClientId;
+use keyway_core::ledger::{Handle, Kind};
 use keyway_core::oauth::{Client, ClientKeys, ClientOrigin, GrantType, RedirectUri};
 use keyway_store::StoreError;
 use keyway_store::tables::{client_secrets, family_counts, grants};
@@ -15,6 +16,7 @@ use crate::error::{FieldErrors, PageError};
 use crate::extract::{CsrfForm, Fresh, SignedIn};
 use crate::flows::clients::{self, ClientError, MAX_SECRETS};
 use crate::pages::confirm::{Confirm, NoFields};
+use crate::pages::credentials::revoke::confirmation;
 use crate::render::FlashKind;
 use crate::state::Portal;
 
@@ -157,19 +159,9 @@ fn authorize_url(portal: &Portal, client: &Client) -> Option<String> {
     Some(format!("{}/oauth/authorize?{}", portal.settings.public_url, query.finish()))
 }
 
-/// What dies with an app, in numbers.
-async fn blast(portal: &Portal, id: ClientId) -> Result<Vec<String>, PageError> {
-    let now = portal.now();
-    let counted: Result<_, StoreError> = portal
-        .store
-        .read(move |conn| Ok((grants::count_of_client(conn, id)?, family_counts::of_client(conn, id, now)?)))
-        .await;
-    let (users, tokens) = counted?;
-    let plural = |count: u64| if count == 1 { "" } else { "s" };
-    Ok(vec![
-        format!("the consent of {users} user{}", plural(users)),
-        format!("{tokens} refresh token{} and every access token, on the next call", plural(tokens)),
-    ])
+/// As the list of all credentials names it.
+fn handle(id: ClientId) -> Handle {
+    Handle { kind: Kind::Client, id: id.entity() }
 }
 
 pub(super) async fn confirm_delete(
@@ -187,17 +179,17 @@ async fn delete_page(
     client: &Client,
     errors: FieldErrors,
 ) -> Result<HttpResponse, PageError> {
-    let mut dies = blast(portal, client.id).await?;
-    dies.push("its secrets".to_owned());
+    let mut asked = confirmation(portal, me, &[handle(client.id)]).await?;
+    asked.dies.push("Its secrets".to_owned());
     Confirm {
         title: format!("Delete {}?", client.name),
         lead: "This cannot be undone.",
-        dies,
         action: format!("/apps/{}/delete", client.id),
         cancel: format!("/apps/{}", client.id),
         button: "Delete app",
         type_name: Some(client.name.clone()),
         errors,
+        ..asked
     }
     .page(portal, me)
 }
@@ -231,17 +223,9 @@ pub(super) async fn confirm_revoke_tokens(
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let client = own_client(&portal, me.owner, &id).await?;
-    Confirm {
-        title: format!("Revoke all tokens of {}?", client.name),
-        lead: "Every user has to authorise the app again.",
-        dies: blast(&portal, client.id).await?,
-        action: format!("/apps/{}/revoke-tokens", client.id),
-        cancel: format!("/apps/{}", client.id),
-        button: "Revoke all tokens",
-        type_name: None,
-        errors: FieldErrors::default(),
-    }
-    .page(&portal, &me)
+    let asked = confirmation(&portal, &me, &[handle(client.id)]).await?;
+    let (action, cancel) = (format!("/apps/{}/revoke-tokens", client.id), format!("/apps/{}", client.id));
+    Confirm { action, cancel, ..asked }.page(&portal, &me)
 }
 
 pub(super) async fn revoke_tokens(

@@ -5,16 +5,17 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use keyway_core::Duration;
 use keyway_core::ids::{ClientId, ClientSecretId};
 use keyway_core::oauth::{Client, GrantType};
-use keyway_store::Tx;
+use keyway_store::tables::client_secrets;
+use keyway_store::{StoreError, Tx};
 use serde::{Deserialize, Serialize};
 
 use super::detail::done;
 use super::own_client;
-use crate::error::{FieldErrors, PageError};
+use crate::error::PageError;
 use crate::extract::{CsrfForm, Fresh, SignedIn};
 use crate::flows::clients::{self, ClientError, MAX_OVERLAP};
 use crate::flows::shown::{self, Destination, Shown, Submission};
-use crate::pages::confirm::{Confirm, NoFields};
+use crate::pages::confirm::{BlastView, Confirm, NoFields};
 use crate::pages::shown_cookie;
 use crate::render::FlashKind;
 use crate::state::{Portal, see_other};
@@ -143,6 +144,10 @@ pub(super) async fn confirm_revoke(
     let (id, secret) = path.into_inner();
     let client = own_client(&portal, me.owner, &id).await?;
     let secret: ClientSecretId = secret.parse().map_err(|_| PageError::NotFound)?;
+    let (holder, now) = (client.id, portal.now());
+    let read = portal.store.read(move |conn| client_secrets::list(conn, holder, now));
+    let known = read.await.map_err(|error: StoreError| error)?;
+    let known = known.into_iter().find(|known| known.id == secret).ok_or(PageError::NotFound)?;
     Confirm {
         title: format!("Revoke this secret of {}?", client.name),
         lead: "The app can no longer authenticate with it. Tokens that it has got stay.",
@@ -150,8 +155,8 @@ pub(super) async fn confirm_revoke(
         action: format!("/apps/{}/secrets/{secret}/revoke", client.id),
         cancel: format!("/apps/{}", client.id),
         button: "Revoke secret",
-        type_name: None,
-        errors: FieldErrors::default(),
+        blast: Some(BlastView::last_used(known.last_used_at)),
+        ..Confirm::default()
     }
     .page(&portal, &me)
 }

@@ -54,8 +54,8 @@ fn page(
         action: format!("/connections/{}/disconnect", connection.provider),
         cancel: "/connections".to_owned(),
         button: "Disconnect",
-        type_name: None,
         errors,
+        ..Confirm::default()
     };
     confirm.page(portal, me)
 }

@@ -4,16 +4,16 @@ use actix_web::HttpResponse;
 use actix_web::web::{self, Path};
 use keyway_core::api_key::{ApiKey, Grace};
 use keyway_core::ids::ApiKeyId;
-use keyway_store::StoreError;
 use serde::Deserialize;
 
 use super::form::sentence;
-use super::{by, detail, id, not_on_a_form, own_key, rules};
+use super::{by, detail, form, handle, id, not_on_a_form, own_key, rules};
 use crate::error::{FieldErrors, PageError};
 use crate::extract::{CsrfForm, SignedIn};
 use crate::flows::keys::{self, KeyError};
 use crate::flows::shown::{self, Destination, Submission};
-use crate::pages::confirm::{Confirm, NoFields};
+use crate::pages::confirm::{BlastView, Confirm, NoFields};
+use crate::pages::credentials::revoke;
 use crate::pages::shown_cookie;
 use crate::render::FlashKind;
 use crate::state::{Portal, see_other};
@@ -34,7 +34,7 @@ pub(super) async fn rotate(
     let key = own_key(&portal, &me, id(&path)?).await?;
     let Ok(grace) = form.grace.parse::<Grace>() else {
         let errors = FieldErrors::of("grace", "Choose how long the old secret works.");
-        return detail::page(&portal, &me, key.id, errors).await;
+        return form::again(&portal, &me, &key, errors).await;
     };
     let submission = Submission::parse(&form.once).unwrap_or_else(|| Submission::new(&*portal.random));
     let secret = keys::new_secret(&portal.shapes.brand, key.terms.environment, &*portal.random);
@@ -142,23 +142,31 @@ pub(super) async fn confirm_revoke(
     if key.revoked_at.is_some() {
         return Err(PageError::NotFound);
     }
-    let (about, now) = (key.clone(), portal.now());
-    let lost = portal.store.read(move |conn| keys::losses(conn, &about, now)).await;
-    let lost = lost.map_err(|error: StoreError| error)?;
-    let mut dies: Vec<String> =
-        lost.keys.iter().map(|made| format!("The key “{}”, which was made with it", made.name)).collect();
-    dies.push("Every access token that was exchanged from it".to_owned());
-    let page = Confirm {
-        title: format!("Revoke “{}”?", key.name),
-        lead: "Its calls are refused within a second. This cannot be undone.",
-        dies,
-        action: format!("/keys/{}/revoke", key.id),
-        cancel: format!("/keys/{}", key.id),
-        button: "Revoke key",
-        type_name: None,
-        errors: FieldErrors::default(),
-    };
-    page.page(&portal, &me)
+    let asked = revoke::confirmation(&portal, &me, &[handle(key.id)]).await?;
+    let (action, cancel) = (format!("/keys/{}/revoke", key.id), format!("/keys/{}", key.id));
+    Confirm { action, cancel, ..asked }.page(&portal, &me)
+}
+
+/// Before a key is switched off: who would notice.
+pub(super) async fn confirm_disable(
+    portal: web::Data<Portal>,
+    me: SignedIn,
+    path: Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let key = own_key(&portal, &me, id(&path)?).await?;
+    let (entries, radius) = revoke::look_up(&portal, &me, &[handle(key.id)]).await?;
+    let made = radius.keys.iter().map(|name| format!("The key “{name}”, which was made with it"));
+    Confirm {
+        title: format!("Disable “{}”?", key.name),
+        lead: "Its calls are refused within a second, until it is enabled again.",
+        dies: made.chain(["Every access token that was exchanged from it".to_owned()]).collect(),
+        blast: Some(BlastView::of(&radius, &entries)),
+        action: format!("/keys/{}/disable", key.id),
+        cancel: format!("/keys/{}/settings", key.id),
+        button: "Disable key",
+        ..Confirm::default()
+    }
+    .page(&portal, &me)
 }
 
 pub(super) async fn revoke(

@@ -1,28 +1,27 @@
-//! `GET /keys/{id}`: the facts about a key, and what can be done with it.
+//! `GET /keys/{id}`: the facts about a key, who calls with it, and how its rotation goes. `/keys/{id}/requests`: its log.
 
 use std::num::NonZeroU64;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::web::{self, Path};
+use actix_web::web::{self, Path, Query};
 use keyway_core::Timestamp;
 use keyway_core::api_key::{ApiKey, Grace, KeyStatus};
 use keyway_core::ids::ApiKeyId;
 use keyway_store::StoreError;
-use keyway_store::tables::audit::{self, AuditFilter};
+use keyway_store::tables::callers::Caller;
 use keyway_store::tables::{api_keys, owners};
 use serde::Serialize;
 
-use super::{KeyRow, display, id, own_key};
+use super::settings::{Choice, choice};
+use super::{KeyRow, display, handle, id, own_key, subject};
 use crate::error::{FieldErrors, PageError};
 use crate::extract::SignedIn;
-use crate::flows::keys;
-use crate::flows::shown::Submission;
-use crate::pages::words;
+use crate::flows::blast_radius;
+use crate::pages::confirm::{BlastView, CallerView};
+use crate::pages::requests::filters::Filters;
+use crate::pages::requests::list;
 use crate::state::Portal;
-
-/// Events on the page.
-const EVENTS: u32 = 20;
 
 #[derive(Serialize)]
 struct Facts {
@@ -53,6 +52,8 @@ struct Rotation {
     until: Option<Timestamp>,
     last_used_at: Option<Timestamp>,
     last_used_address: Option<String>,
+    /// Who has called with it since it was replaced.
+    callers: Vec<CallerView>,
 }
 
 #[derive(Serialize)]
@@ -62,37 +63,14 @@ struct Successor {
 }
 
 #[derive(Serialize)]
-struct Choice {
-    value: &'static str,
-    label: &'static str,
-}
-
-#[derive(Serialize)]
-struct Dependents {
-    tokens: u64,
-    keys: usize,
-}
-
-#[derive(Serialize)]
-struct Event {
-    at: Timestamp,
-    text: String,
-    address: String,
-}
-
-#[derive(Serialize)]
 struct Context {
     key: Facts,
     alive: bool,
     scopes: Vec<Described>,
     rotation: Option<Rotation>,
     successor: Option<Successor>,
-    once: String,
-    grace_choices: Vec<Choice>,
-    grace: &'static str,
     extend_choices: Vec<Choice>,
-    dependents: Dependents,
-    events: Vec<Event>,
+    blast: BlastView,
     errors: FieldErrors,
 }
 
@@ -115,44 +93,55 @@ pub(super) async fn page(
     let about = key.clone();
     let read = portal.store.read(move |conn| {
         let find = |conn: &mut _, id: Option<ApiKeyId>| id.map_or(Ok(None), |id| api_keys::find(conn, id));
-        let old = find(conn, about.replaces)?;
+        let old = find(conn, about.replaces)?.filter(|old| old.status(now) == KeyStatus::InGrace);
+        let still = match &old {
+            Some(old) => {
+                blast_radius::callers(conn, about.owner, &[old.id.entity()], about.created_at)?
+            }
+            None => Vec::new(),
+        };
         let new = find(conn, about.replaced_by)?;
-        let filter = AuditFilter { target: Some(about.id.to_string()), ..AuditFilter::default() };
-        let events = audit::list(conn, &filter, EVENTS)?;
         let creator = owners::find(conn, about.creator)?;
-        let lost = keys::losses(conn, &about, now)?;
-        Ok::<_, StoreError>((old, new, events, creator, lost))
+        let entries = blast_radius::entries(conn, about.owner, &[handle(about.id)], now)?;
+        let radius = blast_radius::of(conn, about.owner, &[handle(about.id)], now)?;
+        Ok::<_, StoreError>((old.map(|old| (old, still)), new, creator, BlastView::of(&radius, &entries)))
     });
-    let (old, new, events, creator, lost) = read.await?;
-    let old = old.filter(|old| old.status(now) == KeyStatus::InGrace);
+    let (old, new, creator, blast) = read.await?;
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let context = Context {
         alive: !matches!(key.status(now), KeyStatus::Revoked | KeyStatus::InGrace) && new.is_none(),
         scopes: described(portal, &key),
-        extend_choices: old.as_ref().map_or(Vec::new(), |old| longer(old, &key, now)),
-        rotation: old.as_ref().map(|old| Rotation {
-            display: display(old),
-            until: old.ends_at(),
-            last_used_at: old.last_used_at,
-            last_used_address: old.last_used_address.map(|a| a.to_string()),
-        }),
+        extend_choices: old.as_ref().map_or(Vec::new(), |(old, _)| longer(old, &key, now)),
+        rotation: old.map(|(old, still)| rotation(&old, &still)),
         successor: new.map(|new| Successor { id: new.id, name: new.name }),
-        once: Submission::new(&*portal.random).field().to_owned(),
-        grace_choices: Grace::ALL.map(choice).into(),
-        grace: Grace::default().as_str(),
-        dependents: Dependents { tokens: 0, keys: lost.keys.len() },
-        events: events
-            .into_iter()
-            .map(|row| Event {
-                at: row.at,
-                text: words::action(&row.action),
-                address: row.address.map(|a| a.to_string()).unwrap_or_default(),
-            })
-            .collect(),
+        blast,
         errors,
         key: facts(&key, creator.map(|owner| owner.name), now),
     };
     portal.page_with_status(status, me, "pages/keys/detail.html", context)
+}
+
+/// `GET /keys/{id}/requests`.
+pub(super) async fn requests(
+    portal: web::Data<Portal>,
+    me: SignedIn,
+    path: Path<String>,
+    filters: Query<Filters>,
+) -> Result<HttpResponse, PageError> {
+    let key = own_key(&portal, &me, id(&path)?).await?;
+    let here = format!("/keys/{}/requests", key.id);
+    let about = Some(subject(&key, portal.now()));
+    list::page(&portal, &me, filters.into_inner(), ("pages/keys/requests.html", &here), about).await
+}
+
+fn rotation(old: &ApiKey, still: &[Caller]) -> Rotation {
+    Rotation {
+        display: display(old),
+        until: old.ends_at(),
+        last_used_at: old.last_used_at,
+        last_used_address: old.last_used_address.map(|address| address.to_string()),
+        callers: still.iter().map(CallerView::of).collect(),
+    }
 }
 
 fn facts(key: &ApiKey, creator: Option<String>, now: Timestamp) -> Facts {
@@ -184,10 +173,6 @@ fn described(portal: &Portal, key: &ApiKey) -> Vec<Described> {
         .iter()
         .map(|scope| Described { name: scope.to_string(), description: words(scope.as_str()) })
         .collect()
-}
-
-const fn choice(grace: Grace) -> Choice {
-    Choice { value: grace.as_str(), label: grace.label() }
 }
 
 /// The choices that would let the old key work longer than it does.

@@ -15,6 +15,7 @@ use keyway_store::StoreError;
 use keyway_store::tables::{api_keys, owners};
 use serde::{Deserialize, Serialize};
 
+use super::settings::{self, Beside};
 use super::{by, id, own_key, rules};
 use crate::error::{FieldErrors, PageError};
 use crate::extract::{CsrfForm, SignedIn};
@@ -45,6 +46,9 @@ pub(super) struct KeyForm {
     /// The version of the key that is edited.
     #[serde(skip_serializing)]
     version: String,
+    /// `yes` once a loss of scopes was asked about.
+    #[serde(skip_serializing)]
+    confirmed: String,
     /// The scopes that a link ticked.
     #[serde(skip)]
     proposed: Option<String>,
@@ -75,6 +79,8 @@ struct Context<'c> {
     max_rate: String,
     max_quota_day: Option<NonZeroU64>,
     max_quota_month: Option<NonZeroU64>,
+    #[serde(flatten)]
+    beside: Option<Beside>,
 }
 
 pub(super) async fn new(
@@ -154,7 +160,7 @@ pub(super) async fn create(
 }
 
 /// What a link to the form of a key may propose. It is ticked and named, and granted by saving alone.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct Proposed {
     #[serde(default)]
     scope: String,
@@ -173,6 +179,12 @@ pub(super) async fn edit(
     if key.revoked_at.is_some() {
         return Err(PageError::NotFound);
     }
+    let form = as_it_is(&portal, &key, &proposed);
+    page(&portal, &me, Some(&key), &form, FieldErrors::default()).await
+}
+
+/// The form filled in as a key is, with what a link proposes.
+fn as_it_is(portal: &Portal, key: &ApiKey, proposed: &Proposed) -> KeyForm {
     let offered =
         |scope: &Scope| portal.catalogue.apis().iter().any(|api| api.scope(scope.as_str()).is_some());
     let renew = proposed.renew == "yes";
@@ -181,7 +193,7 @@ pub(super) async fn edit(
         .filter(|scope: &Scope| !key.terms.scopes.contains(scope.as_str()) && offered(scope))
         .collect();
     let lines: Vec<String> = key.terms.addresses.iter().map(ToString::to_string).collect();
-    let form = KeyForm {
+    KeyForm {
         name: key.name.clone(),
         environment: key.terms.environment.to_string(),
         scope: format!("{} {proposed}", key.terms.scopes),
@@ -194,8 +206,17 @@ pub(super) async fn edit(
         note: key.note.clone(),
         version: key.version.to_string(),
         ..KeyForm::default()
-    };
-    page(&portal, &me, Some(&key), &form, FieldErrors::default()).await
+    }
+}
+
+/// The settings of a key as it is, where something on them was refused.
+pub(super) async fn again(
+    portal: &Portal,
+    me: &SignedIn,
+    key: &ApiKey,
+    errors: FieldErrors,
+) -> Result<HttpResponse, PageError> {
+    page(portal, me, Some(key), &as_it_is(portal, key, &Proposed::default()), errors).await
 }
 
 /// The choice of days that is nearest to how long a key was made for.
@@ -226,6 +247,12 @@ pub(super) async fn save(
         Ok(patch) => KeyPatch { version: form.version.parse().ok(), ..patch },
         Err(errors) => return page(&portal, &me, Some(&key), &form, named(errors)).await,
     };
+    if form.confirmed != "yes"
+        && let Some(kept) = &patch.scopes
+        && let Some(question) = settings::cut(&portal, &me, &key, kept, &form).await?
+    {
+        return Ok(question);
+    }
     let (act, rules, by) = (me.act(&portal), rules(&portal), by(&portal, &me));
     let (owner, id) = (me.owner, key.id);
     match portal.store.write(move |tx| keys::edit(tx, &act, &rules, &by, owner, id, patch)).await {
@@ -238,6 +265,24 @@ pub(super) async fn save(
 }
 
 impl KeyForm {
+    /// What is posted again once the question was answered.
+    pub(super) fn confirmed(&self) -> [(&'static str, String); 11] {
+        [
+            ("name", &self.name),
+            ("scope", &self.scope),
+            ("expiry", &self.expiry),
+            ("expires_on", &self.expires_on),
+            ("rate", &self.rate),
+            ("quota_day", &self.quota_day),
+            ("quota_month", &self.quota_month),
+            ("addresses", &self.addresses),
+            ("note", &self.note),
+            ("version", &self.version),
+            ("confirmed", &"yes".to_owned()),
+        ]
+        .map(|(name, value)| (name, value.clone()))
+    }
+
     /// The choice and the day as one text that [`Lifetime`] reads.
     fn expires(&self) -> String {
         match self.expiry.as_str() {
@@ -341,9 +386,10 @@ async fn page(
             .then_some("Verify your e-mail address first: until then keys are for test data."),
         max_quota_day: portal.settings.limit_defaults.owner_quotas.day.calls(),
         max_quota_month: portal.settings.limit_defaults.owner_quotas.month.calls(),
+        beside: key.map(|key| Beside::of(portal, key)),
         max_rate: max_rate.map_or("no limit".to_owned(), |rate: Rate| rate.to_string()),
     };
-    let template = "pages/keys/form.html";
+    let template = if key.is_some() { "pages/keys/settings.html" } else { "pages/keys/form.html" };
     if refused { portal.form_again(me, template, context) } else { portal.page(me, template, context) }
 }
 

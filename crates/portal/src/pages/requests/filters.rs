@@ -1,7 +1,7 @@
 //! The filters of the log, as they stand in the address. What makes no sense filters nothing.
 
 use keyway_core::Timestamp;
-use keyway_core::ids::RequestId;
+use keyway_core::ids::{EntityId, RequestId};
 use keyway_core::record::MAX_ROUTE_LEN;
 use keyway_store::tables::request_log::{Ended, RequestFilter};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::extract::SignedIn;
 /// As typed.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
-pub(super) struct Filters {
+pub struct Filters {
     credential: String,
     outcome: String,
     class: String,
@@ -24,6 +24,13 @@ pub(super) struct Filters {
 }
 
 impl Filters {
+    /// The same about one credential alone.
+    pub(super) fn of(mut self, credential: EntityId) -> Self {
+        self.credential = credential.to_string();
+        self.all.clear();
+        self
+    }
+
     /// The same without what makes no sense, or is not for this reader.
     pub(super) fn cleaned(mut self, me: &SignedIn) -> Self {
         let filter = self.filter(me);
@@ -70,14 +77,18 @@ impl Filters {
         self.before.is_empty()
     }
 
-    pub(super) fn filters_something(&self) -> bool {
-        [&self.credential, &self.outcome, &self.class, &self.route].iter().any(|field| !field.is_empty())
+    /// Whether something is filtered besides a credential that `is_fixed`.
+    pub(super) fn filters_something(&self, is_fixed: bool) -> bool {
+        let chosen = [&self.outcome, &self.class, &self.route].iter().any(|field| !field.is_empty());
+        chosen || (!is_fixed && !self.credential.is_empty())
     }
 
     /// `path` with the filters, from another place on, or switched to everybody's or one's own.
     pub(super) fn address(&self, path: &str, before: &str, all: bool) -> String {
+        // The pages of a key are about it already.
+        let of_all = path.starts_with("/requests");
         let fields = [
-            ("credential", self.credential.as_str()),
+            ("credential", if of_all { self.credential.as_str() } else { "" }),
             ("outcome", &self.outcome),
             ("class", &self.class),
             ("route", &self.route),

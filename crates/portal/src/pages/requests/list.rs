@@ -55,6 +55,10 @@ struct Context<'f> {
     filter: &'f Filters,
     keys: Vec<Choice>,
     outcomes: Vec<Choice>,
+    /// The address of this list.
+    path: &'f str,
+    /// The credential that it is about, if it is about one alone.
+    key: Option<&'f Subject>,
     filtered: bool,
     is_admin: bool,
     /// Whether everybody's are shown.
@@ -66,13 +70,42 @@ struct Context<'f> {
     next: Option<String>,
 }
 
+/// The one credential that a list is about.
+#[derive(Serialize)]
+pub struct Subject {
+    /// Which.
+    pub id: EntityId,
+    /// What it is called.
+    pub name: String,
+    /// Its status, as templates name it.
+    pub status: &'static str,
+}
+
 pub(super) async fn show(
     portal: web::Data<Portal>,
     me: SignedIn,
     filters: Query<Filters>,
 ) -> Result<HttpResponse, PageError> {
-    let filters = filters.into_inner().cleaned(&me);
-    let (filter, owner, now) = (filters.filter(&me), me.owner, portal.now());
+    page(&portal, &me, filters.into_inner(), ("pages/requests/list.html", "/requests"), None).await
+}
+
+/// The list as one template shows it at one address: of all credentials of this person, or of one.
+///
+/// # Errors
+/// When the database or the template is at fault.
+pub async fn page(
+    portal: &Portal,
+    me: &SignedIn,
+    filters: Filters,
+    (template, path): (&str, &str),
+    subject: Option<Subject>,
+) -> Result<HttpResponse, PageError> {
+    let filters = filters.cleaned(me);
+    let filters = match &subject {
+        Some(subject) => filters.of(subject.id),
+        None => filters,
+    };
+    let (filter, owner, now) = (filters.filter(me), me.owner, portal.now());
     let own = KeyFilter { owner: Some(owner), with_revoked: true, ..KeyFilter::default() };
     let read = portal.store.read(move |conn| {
         let found = request_log::list(conn, &filter, PAGE + 1)?;
@@ -82,23 +115,25 @@ pub(super) async fn show(
     let (mut found, keys, own) = read.await?;
     let more = found.len() > PAGE as usize;
     found.truncate(PAGE as usize);
-    let all = filters.is_all(&me);
+    let all = filters.is_all(me);
     let last = found.last().filter(|_| more).map(|row| format!("{}_{}", row.at.as_micros(), row.id));
     let names = names(&keys);
     let context = Context {
-        next: last.map(|last| filters.address("/requests", &last, all)),
-        previous: (!filters.is_first_page()).then(|| filters.address("/requests", "", all)),
+        next: last.map(|last| filters.address(path, &last, all)),
+        previous: (!filters.is_first_page()).then(|| filters.address(path, "", all)),
         csv: filters.address("/requests.csv", "", all),
         other: filters.address("/requests", "", !all),
         rows: found.iter().map(|request| row(request, &names)).collect(),
         keys: own.iter().map(key).collect(),
         outcomes: outcomes(),
-        filtered: filters.filters_something() || !filters.is_first_page(),
+        filtered: filters.filters_something(subject.is_some()) || !filters.is_first_page(),
         is_admin: me.is_admin,
         all,
+        path,
+        key: subject.as_ref(),
         filter: &filters,
     };
-    portal.page(&me, "pages/requests/list.html", context)
+    portal.page(me, template, context)
 }
 
 /// The newest requests that the filters let through, as a file.

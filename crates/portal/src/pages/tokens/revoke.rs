@@ -2,14 +2,16 @@
 
 use actix_web::HttpResponse;
 use actix_web::web;
+use keyway_core::ledger::{Handle, Kind};
 use keyway_store::StoreError;
 use keyway_store::tables::families::{Family, FamilyKind};
 
 use super::own_family;
-use crate::error::{FieldErrors, PageError};
+use crate::error::PageError;
 use crate::extract::{CsrfForm, SignedIn};
 use crate::flows::tokens::families;
-use crate::pages::confirm::{Confirm, NoFields};
+use crate::pages::confirm::{BlastView, Confirm, NoFields};
+use crate::pages::credentials::revoke::look_up;
 use crate::render::FlashKind;
 use crate::state::{Portal, see_other};
 
@@ -31,6 +33,13 @@ pub(super) async fn confirm(
     if family.has_refresh {
         dies.insert(0, "its refresh token".to_owned());
     }
+    // An app's calls are counted under the consent, whichever family made them.
+    let counted = match family.grant {
+        Some(grant) => Handle { kind: Kind::Grant, id: grant.entity() },
+        None => Handle { kind: Kind::Jwt, id: family.id.entity() },
+    };
+    let (entries, radius) = look_up(&portal, &me, &[counted]).await?;
+    dies.extend(radius.keys.iter().map(|name| format!("the key “{name}”, which was made with it")));
     Confirm {
         title: format!("Revoke {}?", named(&family)),
         lead: match family.kind {
@@ -40,11 +49,11 @@ pub(super) async fn confirm(
             }
         },
         dies,
+        blast: Some(BlastView::of(&radius, &entries)),
         action: format!("/tokens/{}/revoke", family.id),
         cancel: "/tokens".to_owned(),
         button: "Revoke tokens",
-        type_name: None,
-        errors: FieldErrors::default(),
+        ..Confirm::default()
     }
     .page(&portal, &me)
 }

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web;
 
 use super::form::stored;
-use crate::error::{FieldErrors, PageError};
+use crate::error::PageError;
 use crate::extract::{Admin, CsrfForm};
 use crate::flows::providers::{self, ProviderChangeError};
 use crate::pages::confirm::{Confirm, NoFields};
@@ -28,8 +28,7 @@ pub(super) async fn ask(
         action: format!("/admin/providers/{id}/remove"),
         cancel: "/admin/providers".to_owned(),
         button: "Remove provider",
-        type_name: None,
-        errors: FieldErrors::default(),
+        ..Confirm::default()
     };
     confirm.page(&portal, &me)
 }

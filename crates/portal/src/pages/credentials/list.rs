@@ -1,0 +1,177 @@
+//! `GET /credentials`.
+
+use std::net::IpAddr;
+
+use actix_web::HttpResponse;
+use actix_web::web;
+use keyway_core::Timestamp;
+use keyway_core::ledger::{Entry, Kind, Status, Trouble};
+use keyway_core::record::Outcome;
+use keyway_core::scope::Scope;
+use keyway_store::StoreError;
+use serde::Serialize;
+
+use super::filters::Filters;
+use crate::error::PageError;
+use crate::extract::SignedIn;
+use crate::flows::ledger::{self, Order};
+use crate::state::Portal;
+
+/// Credentials on a page.
+const PAGE: usize = 50;
+
+#[derive(Serialize)]
+struct Row {
+    handle: String,
+    /// The page about it.
+    href: String,
+    name: String,
+    kind: &'static str,
+    kind_label: &'static str,
+    environment: &'static str,
+    display: String,
+    scopes: Vec<String>,
+    last_used_at: Option<Timestamp>,
+    last_used_address: Option<IpAddr>,
+    ends_at: Option<Timestamp>,
+    renews: bool,
+    status: &'static str,
+    over: bool,
+    trouble: Option<TroubleView>,
+}
+
+/// What is wrong, and the button that mends it.
+#[derive(Serialize)]
+struct TroubleView {
+    what: &'static str,
+    at: Option<Timestamp>,
+    percent: u64,
+    calls: u64,
+    most: &'static str,
+    label: &'static str,
+    href: String,
+    /// Whether the button changes something by itself.
+    posts: bool,
+}
+
+#[derive(Serialize)]
+struct Choice {
+    value: &'static str,
+    label: &'static str,
+}
+
+#[derive(Serialize)]
+struct Context<'f> {
+    rows: Vec<Row>,
+    total: usize,
+    troubled: usize,
+    filter: &'f Filters,
+    kinds: Vec<Choice>,
+    statuses: Vec<Choice>,
+    orders: Vec<Choice>,
+    filtered: bool,
+    previous: Option<String>,
+    next: Option<String>,
+}
+
+pub(super) async fn show(
+    portal: web::Data<Portal>,
+    me: SignedIn,
+    filters: web::Query<Filters>,
+) -> Result<HttpResponse, PageError> {
+    let filters = filters.into_inner().cleaned();
+    let (query, owner, now) = (filters.query(), me.owner, portal.now());
+    let read = portal.store.read(move |conn| ledger::page(conn, owner, &query, now, PAGE));
+    let listed = read.await.map_err(|error: StoreError| error)?;
+    let context = Context {
+        rows: listed.entries.into_iter().map(|(entry, trouble)| row(entry, trouble)).collect(),
+        total: listed.total,
+        troubled: listed.troubled,
+        kinds: Kind::ALL.map(|kind| Choice { value: kind.as_str(), label: kind.label() }).into(),
+        statuses: Status::ALL.map(|s| Choice { value: s.as_str(), label: s.label() }).into(),
+        orders: Order::ALL.map(|order| Choice { value: order.as_str(), label: order.label() }).into(),
+        filtered: filters.filters_something() || !filters.is_first_page(),
+        previous: (!filters.is_first_page()).then(|| filters.address(None)),
+        next: listed.next.map(|next| filters.address(Some(&next))),
+        filter: &filters,
+    };
+    portal.page(&me, "pages/credentials/list.html", context)
+}
+
+fn row(entry: Entry, trouble: Option<Trouble>) -> Row {
+    let id = entry.handle.id;
+    Row {
+        handle: entry.handle.to_string(),
+        href: match entry.handle.kind {
+            Kind::Key => format!("/keys/{id}"),
+            Kind::Jwt => format!("/tokens/{id}"),
+            Kind::Grant => format!("/authorized#{id}"),
+            Kind::Client => format!("/apps/{id}"),
+        },
+        trouble: trouble.map(|trouble| mended(&entry, trouble)),
+        name: if entry.name.is_empty() { "No name".to_owned() } else { entry.name },
+        kind: entry.handle.kind.as_str(),
+        kind_label: entry.handle.kind.label(),
+        environment: entry.environment.as_str(),
+        display: entry.display,
+        scopes: entry.scopes.iter().map(Scope::to_string).collect(),
+        last_used_at: entry.last_used_at,
+        last_used_address: entry.last_used_address,
+        ends_at: entry.ends_at,
+        renews: entry.renews,
+        status: entry.status.as_str(),
+        over: entry.status.is_over(),
+    }
+}
+
+fn mended(entry: &Entry, trouble: Trouble) -> TroubleView {
+    let id = entry.handle.id;
+    let view = |what, at, label, href| TroubleView {
+        what,
+        at,
+        label,
+        href,
+        percent: 0,
+        calls: 0,
+        most: "",
+        posts: false,
+    };
+    match trouble {
+        Trouble::Refused { percent, calls, most } => {
+            let href = match entry.handle.kind {
+                Kind::Key => format!("/keys/{id}/requests?outcome=refused"),
+                _ => format!("/requests?credential={id}&outcome=refused"),
+            };
+            TroubleView { percent, calls, most: refused_as(most), ..view("refused", None, "See refusals", href) }
+        }
+        Trouble::EndsSoon(at) if entry.handle.kind == Kind::Key => {
+            view("expiring", Some(at), "Rotate key", format!("/keys/{id}/settings#rotate"))
+        }
+        Trouble::EndsSoon(at) => view("idle", Some(at), "Mint JWT", "/tokens".to_owned()),
+        Trouble::InGrace(at) => {
+            let href = entry.replaced_by.map_or(format!("/keys/{id}"), |new| format!("/keys/{new}"));
+            view("grace", Some(at), "Finish rotation", href)
+        }
+        Trouble::Disabled => TroubleView {
+            posts: true,
+            ..view("disabled", None, "Enable key", format!("/keys/{id}/enable"))
+        },
+        Trouble::Unused(since) => view(
+            if entry.last_used_at.is_some() { "unused" } else { "never" },
+            Some(since),
+            "Revoke",
+            format!("/credentials/revoke?credential={}", entry.handle),
+        ),
+    }
+}
+
+/// How calls were refused, in words.
+const fn refused_as(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Unauthenticated => "not accepted (401)",
+        Outcome::Forbidden => "not allowed (403)",
+        Outcome::Limited => "over the limit (429)",
+        Outcome::Unavailable => "not checked (503)",
+        Outcome::Ok | Outcome::Failed => "accepted",
+    }
+}

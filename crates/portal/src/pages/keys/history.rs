@@ -1,0 +1,83 @@
+//! `GET /keys/{id}/history`: what was done to a key, by whom.
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, Path, Query};
+use keyway_core::Timestamp;
+use keyway_core::ids::AuditId;
+use keyway_store::StoreError;
+use keyway_store::tables::audit::{self, AuditEntry, AuditFilter};
+use serde::{Deserialize, Serialize};
+
+use super::{id, own_key, subject};
+use crate::error::PageError;
+use crate::extract::SignedIn;
+use crate::pages::audit::{Change, changes};
+use crate::pages::requests::list::Subject;
+use crate::pages::words;
+use crate::state::Portal;
+
+/// Rows on a page.
+const ROWS: u32 = 50;
+
+#[derive(Deserialize)]
+pub(super) struct From {
+    /// The row that the page before ended with: `<microseconds>_<id>`.
+    #[serde(default)]
+    before: String,
+}
+
+#[derive(Serialize)]
+struct Row {
+    at: Timestamp,
+    actor: String,
+    action: String,
+    address: Option<String>,
+    changes: Vec<Change>,
+}
+
+#[derive(Serialize)]
+struct Context {
+    key: Subject,
+    rows: Vec<Row>,
+    previous: Option<String>,
+    next: Option<String>,
+}
+
+pub(super) async fn show(
+    portal: web::Data<Portal>,
+    me: SignedIn,
+    path: Path<String>,
+    from: Query<From>,
+) -> Result<HttpResponse, PageError> {
+    let key = own_key(&portal, &me, id(&path)?).await?;
+    let before = cursor(&from.before);
+    let filter = AuditFilter { target: Some(key.id.to_string()), before, ..AuditFilter::default() };
+    let read = portal.store.read(move |conn| audit::list(conn, &filter, ROWS + 1));
+    let mut found = read.await.map_err(|error: StoreError| error)?;
+    let more = found.len() > ROWS as usize;
+    found.truncate(ROWS as usize);
+    let here = format!("/keys/{}/history", key.id);
+    let last = found.last().filter(|_| more);
+    let context = Context {
+        next: last.map(|row| format!("{here}?before={}_{}", row.at.as_micros(), row.id)),
+        previous: before.is_some().then_some(here),
+        rows: found.into_iter().map(row).collect(),
+        key: subject(&key, portal.now()),
+    };
+    portal.page(&me, "pages/keys/history.html", context)
+}
+
+fn cursor(text: &str) -> Option<(Timestamp, AuditId)> {
+    let (at, id) = text.split_once('_')?;
+    Some((Timestamp::from_micros(at.parse().ok()?), id.parse().ok()?))
+}
+
+fn row(entry: AuditEntry) -> Row {
+    Row {
+        at: entry.at,
+        actor: entry.actor.label,
+        action: words::action(&entry.action),
+        address: entry.address.map(|address| address.to_string()),
+        changes: changes(entry.before.as_deref(), entry.after.as_deref()),
+    }
+}
