@@ -231,7 +231,11 @@ impl Entry {
                 [Outcome::Unauthenticated, Outcome::Forbidden, Outcome::Limited, Outcome::Unavailable];
             let most = refusals.into_iter().max_by_key(|outcome| calls.of(*outcome));
             let percent = refused.saturating_mul(100) / total;
-            return Some(Trouble::Refused { percent, calls: total, most: most.unwrap_or(Outcome::Forbidden) });
+            return Some(Trouble::Refused {
+                percent,
+                calls: total,
+                most: most.unwrap_or(Outcome::Forbidden),
+            });
         }
         match self.ends_at {
             Some(end) if self.status == Status::InGrace => return Some(Trouble::InGrace(end)),

@@ -74,7 +74,8 @@ fn what_nobody_uses_is_named_from_its_last_use_or_its_making() {
 
 #[test]
 fn what_was_made_for_days_does_not_end_soon() {
-    let soon = |made: i64, left: i64| ends_soon(NOW - Duration::days(made), Some(NOW + Duration::days(left)), NOW);
+    let soon =
+        |made: i64, left: i64| ends_soon(NOW - Duration::days(made), Some(NOW + Duration::days(left)), NOW);
     assert!(soon(83, 6) && !soon(83, 7) && !soon(0, 1) && !soon(1, 6));
     assert!(!ends_soon(NOW, None, NOW));
 }

@@ -6,10 +6,10 @@ mod tests;
 
 use std::collections::HashMap;
 
+use keyway_core::Timestamp;
 use keyway_core::ids::{ApiKeyId, ClientId, EntityId, FamilyId, GrantId, OwnerId};
 use keyway_core::ledger::{Entry, Handle, Kind, Status, Trouble};
 use keyway_core::owner::Environment;
-use keyway_core::Timestamp;
 use keyway_core::usage::{Grain, Period, Tally};
 use keyway_store::tables::ledger::{self, Which};
 use keyway_store::tables::usage::{self, UsageFilter};
@@ -84,8 +84,7 @@ pub fn page(
         })
         .filter(|(entry, trouble)| query.lets_through(entry, trouble.as_ref()))
         .collect();
-    let (total, troubled) =
-        (entries.len(), entries.iter().filter(|(_, trouble)| trouble.is_some()).count());
+    let (total, troubled) = (entries.len(), entries.iter().filter(|(_, trouble)| trouble.is_some()).count());
     entries.sort_by_cached_key(|(entry, trouble)| query.order.cursor(entry, trouble.as_ref()));
     if let Some(after) = &query.after {
         entries.retain(|(entry, trouble)| query.order.cursor(entry, trouble.as_ref()) > *after);

@@ -4,6 +4,8 @@ mod choose;
 mod filters;
 mod list;
 pub mod revoke;
+#[cfg(test)]
+mod tests;
 
 use actix_web::web::{self, ServiceConfig};
 

@@ -56,12 +56,7 @@ fn texts(ids: &[EntityId]) -> Vec<String> {
     ids.iter().map(ToString::to_string).collect()
 }
 
-fn keys(
-    conn: &mut Conn,
-    owner: OwnerId,
-    which: Which<'_>,
-    now: Timestamp,
-) -> Result<Vec<Entry>, StoreError> {
+fn keys(conn: &mut Conn, owner: OwnerId, which: Which<'_>, now: Timestamp) -> Result<Vec<Entry>, StoreError> {
     let with_revoked = matches!(which, Which::All);
     let filter = KeyFilter { owner: Some(owner), with_revoked, ..KeyFilter::default() };
     let mut found = match which {

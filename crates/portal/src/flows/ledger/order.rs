@@ -67,7 +67,9 @@ impl Order {
                 (rank, then, String::new())
             }
             Self::Name => (0, newest, entry.name.to_lowercase()),
-            Self::Used => (0, entry.last_used_at.map_or(i64::MAX, |at| at.as_micros().saturating_neg()), String::new()),
+            Self::Used => {
+                (0, entry.last_used_at.map_or(i64::MAX, |at| at.as_micros().saturating_neg()), String::new())
+            }
             Self::Ends => (0, entry.ends_at.map_or(i64::MAX, |at| at.as_micros()), String::new()),
             Self::Created => (0, newest, String::new()),
         };

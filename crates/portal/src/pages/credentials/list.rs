@@ -142,7 +142,12 @@ fn mended(entry: &Entry, trouble: Trouble) -> TroubleView {
                 Kind::Key => format!("/keys/{id}/requests?outcome=refused"),
                 _ => format!("/requests?credential={id}&outcome=refused"),
             };
-            TroubleView { percent, calls, most: refused_as(most), ..view("refused", None, "See refusals", href) }
+            TroubleView {
+                percent,
+                calls,
+                most: refused_as(most),
+                ..view("refused", None, "See refusals", href)
+            }
         }
         Trouble::EndsSoon(at) if entry.handle.kind == Kind::Key => {
             view("expiring", Some(at), "Rotate key", format!("/keys/{id}/settings#rotate"))
@@ -152,10 +157,9 @@ fn mended(entry: &Entry, trouble: Trouble) -> TroubleView {
             let href = entry.replaced_by.map_or(format!("/keys/{id}"), |new| format!("/keys/{new}"));
             view("grace", Some(at), "Finish rotation", href)
         }
-        Trouble::Disabled => TroubleView {
-            posts: true,
-            ..view("disabled", None, "Enable key", format!("/keys/{id}/enable"))
-        },
+        Trouble::Disabled => {
+            TroubleView { posts: true, ..view("disabled", None, "Enable key", format!("/keys/{id}/enable")) }
+        }
         Trouble::Unused(since) => view(
             if entry.last_used_at.is_some() { "unused" } else { "never" },
             Some(since),

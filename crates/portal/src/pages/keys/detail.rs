@@ -95,9 +95,7 @@ pub(super) async fn page(
         let find = |conn: &mut _, id: Option<ApiKeyId>| id.map_or(Ok(None), |id| api_keys::find(conn, id));
         let old = find(conn, about.replaces)?.filter(|old| old.status(now) == KeyStatus::InGrace);
         let still = match &old {
-            Some(old) => {
-                blast_radius::callers(conn, about.owner, &[old.id.entity()], about.created_at)?
-            }
+            Some(old) => blast_radius::callers(conn, about.owner, &[old.id.entity()], about.created_at)?,
             None => Vec::new(),
         };
         let new = find(conn, about.replaced_by)?;
