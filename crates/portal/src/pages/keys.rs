@@ -2,6 +2,7 @@
 
 mod actions;
 mod detail;
+mod expiry;
 mod form;
 mod history;
 mod list;

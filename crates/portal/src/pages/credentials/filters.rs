@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::flows::ledger::{Cursor, Query};
 
 /// The status that asks for everything in trouble.
-const ATTENTION: &str = "attention";
+pub(super) const ATTENTION: &str = "attention";
 
 /// As typed.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

@@ -11,7 +11,7 @@ use keyway_core::scope::Scope;
 use keyway_store::StoreError;
 use serde::Serialize;
 
-use super::filters::Filters;
+use super::filters::{ATTENTION, Filters};
 use crate::error::PageError;
 use crate::extract::SignedIn;
 use crate::flows::ledger::{self, Order};
@@ -88,7 +88,9 @@ pub(super) async fn show(
         total: listed.total,
         troubled: listed.troubled,
         kinds: Kind::ALL.map(|kind| Choice { value: kind.as_str(), label: kind.label() }).into(),
-        statuses: Status::ALL.map(|s| Choice { value: s.as_str(), label: s.label() }).into(),
+        statuses: std::iter::once(Choice { value: ATTENTION, label: "Needs attention" })
+            .chain(Status::ALL.map(|status| Choice { value: status.as_str(), label: status.label() }))
+            .collect(),
         orders: Order::ALL.map(|order| Choice { value: order.as_str(), label: order.label() }).into(),
         filtered: filters.filters_something() || !filters.is_first_page(),
         previous: (!filters.is_first_page()).then(|| filters.address(None)),

@@ -14,6 +14,7 @@ const FAMILY: &str = "0193a0c0-0000-7000-8000-00000000000a";
 const GRANT: &str = "0193a0c0-0000-7000-8000-00000000000b";
 const APP: &str = "0193a0c0-0000-7000-8000-00000000000c";
 const OWN_APP: &str = "0193a0c0-0000-7000-8000-00000000000d";
+const CLI: &str = "0193a0c0-0000-7000-8000-00000000000f";
 const HOSTILE: &str = "<script>alert(1)</script>";
 
 async fn owner_of(portal: &TestPortal, email: &'static str) -> OwnerId {
@@ -47,18 +48,19 @@ fn furnish(portal: &TestPortal, owner: OwnerId) {
     };
     client(APP, HOSTILE, "authorization_code");
     client(OWN_APP, "Warehouse", "client_credentials");
+    client(CLI, "Command line", "authorization_code");
     portal.execute(&format!(
         "INSERT INTO grants (id, owner_id, client_id, scopes, offline, created_at, updated_at)
          VALUES ('{GRANT}', '{owner}', '{APP}', 'notes:read', TRUE, {now}, {now})"
     ));
-    for (id, name, grant) in [
-        (FAMILY, "Laptop", "NULL".to_owned()),
-        ("0193a0c0-0000-7000-8000-00000000000e", "Held by the app", format!("'{GRANT}'")),
+    for (id, name, app, grant) in [
+        (FAMILY, "Laptop", CLI, "NULL".to_owned()),
+        ("0193a0c0-0000-7000-8000-00000000000e", "Held by the app", APP, format!("'{GRANT}'")),
     ] {
         portal.execute(&format!(
             "INSERT INTO families (id, owner_id, client_id, grant_id, kind, name, audience, scopes, environment,
                token_format, access_lifetime, has_refresh, ancestors, root, created_at, idle_expires_at, expires_at, amr)
-             VALUES ('{id}', '{owner}', '{APP}', {grant}, 'dashboard', '{name}', 'http://localhost:8081', 'notes:read',
+             VALUES ('{id}', '{owner}', '{app}', {grant}, 'dashboard', '{name}', 'http://localhost:8081', 'notes:read',
                'live', 'jwt', 900000000, TRUE, '', '{id}', {now}, {later}, {later} + 1, '')"
         ));
     }

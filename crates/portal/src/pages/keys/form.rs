@@ -10,11 +10,11 @@ use keyway_core::owner::Environment;
 use keyway_core::quota::Quota;
 use keyway_core::rate::Rate;
 use keyway_core::scope::{Scope, ScopeSet};
-use keyway_core::{Duration, Timestamp};
 use keyway_store::StoreError;
 use keyway_store::tables::{api_keys, owners};
 use serde::{Deserialize, Serialize};
 
+use super::expiry::{ExpiryChoice, as_before, expiry_choices};
 use super::settings::{self, Beside};
 use super::{by, id, own_key, rules};
 use crate::error::{FieldErrors, PageError};
@@ -52,13 +52,6 @@ pub(super) struct KeyForm {
     /// The scopes that a link ticked.
     #[serde(skip)]
     proposed: Option<String>,
-}
-
-#[derive(Serialize)]
-struct ExpiryChoice {
-    value: String,
-    label: String,
-    at: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -217,13 +210,6 @@ pub(super) async fn again(
     errors: FieldErrors,
 ) -> Result<HttpResponse, PageError> {
     page(portal, me, Some(key), &as_it_is(portal, key, &Proposed::default()), errors).await
-}
-
-/// The choice of days that is nearest to how long a key was made for.
-fn as_before(key: &ApiKey) -> i64 {
-    let before = key.terms.expires_at.map_or(Duration::ZERO, |end| end.since(key.created_at));
-    let distance = |days: &i64| before.as_micros().abs_diff(Duration::days(*days).as_micros());
-    Lifetime::DAYS.into_iter().min_by_key(distance).unwrap_or_default()
 }
 
 pub(super) async fn save(
@@ -391,19 +377,4 @@ async fn page(
     };
     let template = if key.is_some() { "pages/keys/settings.html" } else { "pages/keys/form.html" };
     if refused { portal.form_again(me, template, context) } else { portal.page(me, template, context) }
-}
-
-fn expiry_choices(key: Option<&ApiKey>, now: Timestamp) -> Vec<ExpiryChoice> {
-    let choice = |value: &str, label: &str, at| ExpiryChoice { value: value.into(), label: label.into(), at };
-    let mut list = Vec::new();
-    if let Some(key) = key {
-        list.push(choice("keep", "As it is", key.terms.expires_at));
-    }
-    for days in Lifetime::DAYS {
-        let label = if days == 365 { "A year".to_owned() } else { format!("{days} days") };
-        list.push(choice(&days.to_string(), &label, Some(now + Duration::days(days))));
-    }
-    list.push(choice("custom", "A day", None));
-    list.push(choice("never", "Never", None));
-    list
 }
