@@ -22,7 +22,7 @@ use crate::entry::Entry;
 use crate::extract::{Presented, RequestParts, extract};
 use crate::freshness::Stamp;
 use crate::guard::Inner;
-use crate::limit::{Allowance, Counting, Full, Spent};
+use crate::limit::{Allowance, Counting, Full, LimitHeaders, Policy, Spent};
 use crate::look_up::{LookUp, NotLearnt, verify};
 use crate::proof::{Spending, prove};
 use crate::settings::JwtSignature;
@@ -85,13 +85,43 @@ impl Verdict {
     pub const fn address(&self) -> Option<IpAddr> {
         self.address
     }
+    /// The values of the limit headers; `None` where the call did not get as far, or no limit holds.
+    pub fn limits(&self) -> Option<(&Policy, LimitHeaders)> {
+        Some((self.entry.as_ref()?.limiters.policy()?, LimitHeaders::of(self.allowance.as_ref()?)?))
+    }
     pub(crate) const fn entry(&self) -> Option<&Arc<Entry>> {
         self.entry.as_ref()
     }
 }
 
+/// What was presented, what is known of it, and since when.
+type Known<'p> = (Presented<'p>, Arc<Entry>, CheckedBy);
+
 impl Inner {
     pub(crate) async fn check(&self, parts: &RequestParts<'_>) -> Verdict {
+        match self.check_now(parts) {
+            Some(verdict) => verdict,
+            None => self.verdict(parts, self.known(parts).await),
+        }
+    }
+
+    /// The verdict that needs no waiting; `None` where nothing is known yet, or the feed is out of sight.
+    pub(crate) fn check_now(&self, parts: &RequestParts<'_>) -> Option<Verdict> {
+        let known = match extract(parts, &self.settings.shapes) {
+            Err(refusal) => Err(refusal),
+            Ok(presented) => {
+                let now = parts.arrived.mono;
+                if !self.follower.is_abreast(now) {
+                    return None;
+                }
+                let digest = SecretDigest::of(presented.text.as_bytes());
+                self.at_hand(&digest, now, true)?.and_then(|entry| self.seen_before(presented, entry))
+            }
+        };
+        Some(self.verdict(parts, known))
+    }
+
+    fn verdict(&self, parts: &RequestParts<'_>, known: Result<Known<'_>, Refusal>) -> Verdict {
         let mut verdict = Verdict {
             request: parts.request,
             arrived: parts.arrived,
@@ -100,7 +130,7 @@ impl Inner {
             decision: Err(Refusal::MissingCredential),
             allowance: None,
         };
-        verdict.decision = match self.known(parts).await {
+        verdict.decision = match known {
             Err(refusal) => Err(refusal),
             Ok((presented, entry, checked_by)) => {
                 let decision = self.judge(&entry, presented, parts, &mut verdict.allowance);
@@ -113,24 +143,38 @@ impl Inner {
     }
 
     /// Parsed, checksum, found, signature, issuer: from the request to facts.
-    async fn known<'p>(
-        &self,
-        parts: &RequestParts<'p>,
-    ) -> Result<(Presented<'p>, Arc<Entry>, CheckedBy), Refusal> {
+    async fn known<'p>(&self, parts: &RequestParts<'p>) -> Result<Known<'p>, Refusal> {
         let presented = extract(parts, &self.settings.shapes)?;
-        let current = self.follower.keep_up(parts.arrived.mono).await;
+        let now = parts.arrived.mono;
+        let current = self.follower.keep_up(now).await;
         let digest = SecretDigest::of(presented.text.as_bytes());
-        let (entry, checked_by) =
-            self.find(digest, presented, parts.address, parts.arrived.mono, current).await?;
-        let again = entry.facts.signing_key.is_some()
-            && checked_by == CheckedBy::Cache
-            && self.settings.jwt_signature == JwtSignature::EveryCall;
-        if !again {
-            return Ok((presented, entry, checked_by));
+        match self.find(digest, presented, parts.address, now, current).await? {
+            (entry, CheckedBy::Cache) => self.seen_before(presented, entry),
+            (entry, checked_by) => Ok((presented, entry, checked_by)),
+        }
+    }
+
+    /// What was in the cache; a signature is verified again if the settings say so.
+    fn seen_before<'p>(&self, presented: Presented<'p>, entry: Arc<Entry>) -> Result<Known<'p>, Refusal> {
+        if entry.facts.signing_key.is_none() || self.settings.jwt_signature != JwtSignature::EveryCall {
+            return Ok((presented, entry, CheckedBy::Cache));
         }
         let keys = self.follower.keys().ok_or(Refusal::CannotTell { retry_after: RETRY_AFTER })?;
         verify(presented.text, &keys, &self.settings.issuer)?;
         Ok((presented, entry, CheckedBy::Signature))
+    }
+
+    /// What the cache holds of a credential; `None` where it has to be looked up.
+    fn at_hand(
+        &self,
+        digest: &SecretDigest,
+        now: Monotonic,
+        current: bool,
+    ) -> Option<Result<Arc<Entry>, Refusal>> {
+        if let Some(entry) = self.cache.hit(digest, |entry| self.is_usable(entry, now, current)) {
+            return Some(Ok(entry));
+        }
+        self.cache.nothing(digest, now).map(|nothing| Err(refuse(nothing)))
     }
 
     /// The entry of a credential: from the cache, or from one look-up. Those of an `address` are limited.
@@ -142,13 +186,10 @@ impl Inner {
         now: Monotonic,
         current: bool,
     ) -> Result<(Arc<Entry>, CheckedBy), Refusal> {
+        if let Some(known) = self.at_hand(&digest, now, current) {
+            return known.map(|entry| (entry, CheckedBy::Cache));
+        }
         let usable = |entry: &Entry| self.is_usable(entry, now, current);
-        if let Some(entry) = self.cache.hit(&digest, usable) {
-            return Ok((entry, CheckedBy::Cache));
-        }
-        if let Some(nothing) = self.cache.nothing(&digest, now) {
-            return Err(refuse(nothing));
-        }
         self.may_look_up(address, now)?;
         for _ in 0..TRIES {
             match self.cache.entry_or_turn(&digest, &*self.clock, usable).await {
@@ -253,7 +294,8 @@ impl Inner {
         (asked_at, max_age): (Monotonic, Duration),
         counting: Option<Counting>,
     ) -> Entry {
-        let limiters = self.budgets.limiters(&facts.budgets, facts.environment, asked_at).counting(counting);
+        let limiters = self.budgets.limiters(&facts.budgets, facts.environment, asked_at);
+        let limiters = limiters.counting(counting).told(&self.policies);
         let usage = self.recorder.usage(&facts);
         Entry { facts: Arc::new(facts), stamp, asked_at, max_age, limiters, usage }
     }

@@ -65,12 +65,20 @@ impl Follower {
         self.keys.load_full()
     }
 
+    /// Whether the cache may be believed as things stand: see [`Self::keep_up`]. Two loads.
+    pub(crate) fn is_abreast(&self, now: Monotonic) -> bool {
+        self.is_at(self.source.head(), now)
+    }
+
+    fn is_at(&self, wanted: Position, now: Monotonic) -> bool {
+        self.freshness.position() >= wanted && self.freshness.is_current(now, self.max_staleness)
+    }
+
     /// Makes sure that the cache may be believed: everything committed in this process is applied, and the feed's
     /// head was seen lately. Two loads in the usual case.
     pub(crate) async fn keep_up(&self, now: Monotonic) -> bool {
         let wanted = self.source.head();
-        let good =
-            |now| self.freshness.position() >= wanted && self.freshness.is_current(now, self.max_staleness);
+        let good = |now| self.is_at(wanted, now);
         if good(now) {
             return true;
         }

@@ -203,9 +203,7 @@ fn tell(headers: &mut HeaderMap, verdict: &Verdict, refusal: Option<&Refusal>) {
     if let Ok(value) = HeaderValue::from_bytes(Text::of(verdict.request()).as_bytes()) {
         headers.insert(HeaderName::from_static("x-request-id"), value);
     }
-    if let Some(allowance) = verdict.allowance() {
-        limit_headers(headers, allowance);
-    }
+    limit_headers(headers, verdict);
 }
 
 fn of_caller(name: &str, caller: &Principal) -> Text {

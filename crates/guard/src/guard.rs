@@ -18,7 +18,7 @@ use crate::check::Verdict;
 use crate::extract::RequestParts;
 use crate::follow::Follower;
 use crate::freshness::Freshness;
-use crate::limit::{Arrival as Budget, Budgets, Counters, Limiter};
+use crate::limit::{Arrival as Budget, Budgets, Counters, Limiter, Policies};
 use crate::proof::SpentProofs;
 use crate::recorder::{Call, Recorder};
 use crate::settings::Settings;
@@ -50,6 +50,7 @@ pub(crate) struct Inner {
     pub(crate) breaker: Breaker,
     pub(crate) trusted: TrustedIssuers,
     pub(crate) budgets: Budgets,
+    pub(crate) policies: Policies,
     pub(crate) counters: Arc<Counters>,
     pub(crate) guesses: Map<IpAddr, Arc<Limiter>>,
     pub(crate) proofs: SpentProofs,
@@ -93,6 +94,7 @@ impl Guard {
         let proofs = SpentProofs::new(settings.spent_proofs);
         let inner = Inner {
             budgets: Budgets::new(settings.budgets.max(settings.known.saturating_mul(4))),
+            policies: Policies::default(),
             guesses: Map::new(settings.guessers.max(1)),
             counters,
             settings,
@@ -133,6 +135,11 @@ impl Guard {
     /// Decides about a request: every check but the scopes of its route, which are [`Verdict::require`]'s.
     pub async fn check(&self, parts: &RequestParts<'_>) -> Verdict {
         self.inner.check(parts).await
+    }
+
+    /// The same where nothing has to be waited for; `None`: ask [`Self::check`].
+    pub fn check_now(&self, parts: &RequestParts<'_>) -> Option<Verdict> {
+        self.inner.check_now(parts)
     }
 
     /// Writes down how a call went, once it is answered.

@@ -6,6 +6,7 @@
 mod allowance;
 mod calls;
 mod counters;
+mod headers;
 mod limiters;
 
 use std::cell::Cell;
@@ -27,6 +28,8 @@ use parking_lot::Mutex;
 
 pub use allowance::{Allowance, Left, QuotasLeft, Spent};
 pub(crate) use counters::{Counters, Counting, Full};
+pub(crate) use headers::Policies;
+pub use headers::{LimitHeaders, Policy};
 pub use limiters::Limiters;
 
 thread_local! {

@@ -6,13 +6,11 @@ use std::fmt::Write as _;
 
 use keyway_core::ids::RequestId;
 use keyway_core::oauth::dpop::PROOF_ALGORITHMS;
-use keyway_core::quota::{Measure, Window};
-use keyway_core::refusal::{Check, Refusal, SpentLimit};
+use keyway_core::quota::Measure;
+use keyway_core::refusal::{Check, Refusal};
 use serde::Serialize;
 
-use crate::limit::Allowance;
 use crate::settings::Settings;
-use crate::text::Text;
 
 /// The media type of a problem document.
 pub const CONTENT_TYPE: &str = "application/problem+json";
@@ -230,57 +228,6 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
         }
         Refusal::CannotTell { .. } => "The look-up failed. This says nothing about the credential.".into(),
     }
-}
-
-/// The values of the limit headers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LimitHeaders {
-    /// `RateLimit-Policy`: every limit that the call drew on.
-    pub policy: Text,
-    /// `RateLimit`: the one with the least left.
-    pub state: Text,
-    /// `RateLimit-Limit`: its burst, or its quota.
-    pub limit: u64,
-    /// `RateLimit-Remaining`: calls possible now.
-    pub remaining: u64,
-    /// `RateLimit-Reset`: seconds until it is full.
-    pub reset: u64,
-}
-
-impl LimitHeaders {
-    /// `None` where no limit holds.
-    pub fn of(allowance: &Allowance) -> Option<Self> {
-        let (tightest, measure, left) = allowance.tightest()?;
-        let mut policy = Text::default();
-        for (limit, measure, _) in allowance.each() {
-            let between = if policy.is_empty() { "" } else { ", " };
-            let _ = write!(policy, "{between}\"{}\";q={}", name(limit, measure)?, measure.most());
-            if let Some(seconds) = measure.window_seconds() {
-                let _ = write!(policy, ";w={seconds}");
-            }
-        }
-        let name = name(tightest, measure)?;
-        Some(Self {
-            policy,
-            state: Text::of(format_args!("\"{name}\";r={};t={}", left.calls, left.full_in)),
-            limit: measure.most(),
-            remaining: left.calls,
-            reset: left.full_in,
-        })
-    }
-}
-
-/// What the headers call a limit.
-const fn name(limit: SpentLimit, measure: Measure) -> Option<&'static str> {
-    Some(match (limit, measure) {
-        (SpentLimit::Own, Measure::Rate(_)) => "credential",
-        (SpentLimit::Own, Measure::Quota(Window::Day, _)) => "credential-day",
-        (SpentLimit::Own, Measure::Quota(Window::Month, _)) => "credential-month",
-        (SpentLimit::Shared, Measure::Rate(_)) => "owner",
-        (SpentLimit::Shared, Measure::Quota(Window::Day, _)) => "owner-day",
-        (SpentLimit::Shared, Measure::Quota(Window::Month, _)) => "owner-month",
-        (SpentLimit::Address, _) => return None,
-    })
 }
 
 #[cfg(test)]

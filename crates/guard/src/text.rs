@@ -1,6 +1,7 @@
 //! Short texts put together without the heap.
 
 use std::fmt;
+use std::ops::Range;
 
 use smallvec::SmallVec;
 
@@ -17,6 +18,27 @@ impl Text {
         text
     }
 
+    /// Adds `text`.
+    pub(crate) fn push(&mut self, text: &str) {
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// Adds a number, and says where it stands.
+    pub(crate) fn number(&mut self, number: u64) -> Range<usize> {
+        let start = self.len();
+        let mut power = 10_u64.pow(number.checked_ilog10().unwrap_or(0));
+        while power > 0 {
+            self.0.push(b'0' + (number / power % 10) as u8);
+            power /= 10;
+        }
+        start..self.len()
+    }
+
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Its bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -30,7 +52,21 @@ impl Text {
 
 impl fmt::Write for Text {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.extend_from_slice(text.as_bytes());
+        self.push(text);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_added_as_they_are_written() {
+        for number in [0, 7, 10, 99, 100, 1_234_567, u64::MAX] {
+            let mut text = Text::of("x");
+            let at = text.number(number);
+            assert_eq!(text.as_bytes()[at], *number.to_string().as_bytes());
+        }
     }
 }

@@ -8,12 +8,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
+use actix_web::web::Bytes;
 use actix_web::{HttpResponse, ResponseError};
 use futures_util::StreamExt as _;
 
+use crate::check::Verdict;
 use crate::guard::Arrival;
-use crate::limit::Allowance;
-use crate::problem::{self, LimitHeaders, Problem};
+use crate::problem::{self, Problem};
 use crate::text::Text;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -46,7 +47,7 @@ impl ResponseError for Problem {
     }
 }
 
-/// The problem as a response.
+/// The problem as a response. One that has no request yet gets it from the middleware: see [`finish`].
 pub(crate) fn response(problem: Problem) -> HttpResponse {
     let mut answer = HttpResponse::build(problem.status_code());
     answer.insert_header((CONTENT_TYPE, problem::CONTENT_TYPE)).insert_header((CACHE_CONTROL, "no-store"));
@@ -57,18 +58,20 @@ pub(crate) fn response(problem: Problem) -> HttpResponse {
         answer.insert_header((RETRY_AFTER, seconds));
     }
     let mut answer = answer.body(problem.to_json());
-    answer.extensions_mut().insert(problem);
+    if !problem.has_request() {
+        answer.extensions_mut().insert(problem);
+    }
     answer
 }
 
 /// Puts the request's id into the headers, and into the body of a problem that does not have it yet.
 pub(super) fn finish(mut answer: ServiceResponse<BoxBody>, arrival: Arrival) -> ServiceResponse<BoxBody> {
-    let unnamed = answer.response().extensions().get::<Problem>().filter(|p| !p.has_request()).cloned();
-    if let Some(problem) = unnamed {
-        let problem = problem.request(arrival.request);
-        let body = problem.to_json();
-        answer.response_mut().extensions_mut().insert(problem);
-        answer = answer.map_body(|_, _| BoxBody::new(body));
+    if answer.status().as_u16() >= 400 {
+        let unnamed = answer.response_mut().extensions_mut().remove::<Problem>();
+        if let Some(problem) = unnamed {
+            let body = problem.request(arrival.request).to_json();
+            answer = answer.map_body(|_, _| BoxBody::new(body));
+        }
     }
     if let Ok(value) = HeaderValue::from_bytes(Text::of(arrival.request).as_bytes()) {
         answer.headers_mut().insert(REQUEST_ID, value);
@@ -76,19 +79,24 @@ pub(super) fn finish(mut answer: ServiceResponse<BoxBody>, arrival: Arrival) -> 
     answer
 }
 
-/// Adds the limit headers.
-pub(crate) fn limit_headers(headers: &mut HeaderMap, allowance: &Allowance) {
-    let Some(values) = LimitHeaders::of(allowance) else { return };
+/// Adds the limit headers, where the call got as far as the limits.
+pub(crate) fn limit_headers(headers: &mut HeaderMap, verdict: &Verdict) {
+    let Some((policy, values)) = verdict.limits() else { return };
     // For these, the request's id and a few of the handler's own at once.
     headers.reserve(ROOM);
-    for (name, text) in [(POLICY, values.policy), (STATE, values.state)] {
-        if let Ok(value) = HeaderValue::from_bytes(text.as_bytes()) {
+    headers.insert(POLICY, policy.header());
+    // One piece of the heap for the four of them.
+    let text = Bytes::copy_from_slice(values.text());
+    for (name, span) in [
+        (STATE, values.state()),
+        (LIMIT, values.limit()),
+        (REMAINING, values.remaining()),
+        (RESET, values.reset()),
+    ] {
+        if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(span)) {
             headers.insert(name, value);
         }
     }
-    headers.insert(LIMIT, HeaderValue::from(values.limit));
-    headers.insert(REMAINING, HeaderValue::from(values.remaining));
-    headers.insert(RESET, HeaderValue::from(values.reset));
 }
 
 /// Reads what is left of a refused request's body, within bounds; beyond them the connection is given up.

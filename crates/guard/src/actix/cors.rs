@@ -1,7 +1,9 @@
 //! Calls from the portal's pages (the Fetch standard's CORS protocol): answers preflights for exactly one origin, and
 //! lets its scripts read the limit headers.
 
+use std::future::{Ready, ready};
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
@@ -11,8 +13,9 @@ use actix_web::http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue,
     ORIGIN, VARY,
 };
-use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, HttpResponse};
+
+use super::future::{Answering, Finish};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 const SENT: HeaderValue =
@@ -24,45 +27,84 @@ const READ: HeaderValue = HeaderValue::from_static(
 /// How long a browser may remember a preflight, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
+/// Lets pages of one origin call the API: see [`cors`].
+#[derive(Clone, Debug)]
+pub struct Cors {
+    origin: Rc<str>,
+}
+
 /// Lets pages of one origin call the API: scheme, host and port as a browser sends them. Credentials are headers that
 /// the page sets itself; cookies play no part.
-pub fn cors<S, B>(
-    origin: &str,
-) -> impl Transform<S, ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
-+ use<S, B>
+pub fn cors(origin: &str) -> Cors {
+    Cors { origin: origin.into() }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for Cors
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
 {
-    let origin: Rc<str> = origin.into();
-    from_fn(move |request: ServiceRequest, next: Next<B>| share(Rc::clone(&origin), request, next))
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Transform = Shared<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(Shared { origin: Rc::clone(&self.origin), service }))
+    }
 }
 
-async fn share<B: MessageBody + 'static>(
+/// A service that pages of one origin may call.
+#[derive(Debug)]
+pub struct Shared<S> {
     origin: Rc<str>,
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let ours = request.headers().get(ORIGIN).filter(|sent| sent.as_bytes() == origin.as_bytes()).cloned();
-    let asks =
-        request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    if ours.is_none() || !asks {
-        return Ok(allow(next.call(request).await?.map_into_boxed_body(), ours));
-    }
-    let answer = HttpResponse::NoContent()
-        .insert_header((ACCESS_CONTROL_ALLOW_METHODS, METHODS))
-        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, SENT))
-        .insert_header((ACCESS_CONTROL_MAX_AGE, MAX_AGE))
-        .finish();
-    Ok(allow(request.into_response(answer), ours))
+    service: S,
 }
 
-fn allow(mut answer: ServiceResponse<BoxBody>, origin: Option<HeaderValue>) -> ServiceResponse<BoxBody> {
-    let headers = answer.headers_mut();
-    headers.append(VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = origin {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, READ);
+impl<S, B> Service<ServiceRequest> for Shared<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Future = Answering<S::Future, Allow>;
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.service.poll_ready(cx)
     }
-    answer
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let headers = request.headers();
+        let ours = headers.get(ORIGIN).filter(|sent| sent.as_bytes() == self.origin.as_bytes()).cloned();
+        let preflight = ours.is_some()
+            && request.method() == Method::OPTIONS
+            && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        if !preflight {
+            return Answering::inner(self.service.call(request), Allow(ours));
+        }
+        let answer = HttpResponse::NoContent()
+            .insert_header((ACCESS_CONTROL_ALLOW_METHODS, METHODS))
+            .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, SENT))
+            .insert_header((ACCESS_CONTROL_MAX_AGE, MAX_AGE))
+            .finish();
+        Answering::here(Allow(ours).finish(request.into_response(answer)))
+    }
+}
+
+/// The origin of a page that may read the answer, if one asks.
+#[derive(Debug)]
+pub struct Allow(Option<HeaderValue>);
+
+impl Finish for Allow {
+    fn finish(self, mut answer: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+        let headers = answer.headers_mut();
+        headers.append(VARY, HeaderValue::from_static("Origin"));
+        if let Some(origin) = self.0 {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, READ);
+        }
+        answer
+    }
 }

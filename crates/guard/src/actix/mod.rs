@@ -24,9 +24,11 @@
 mod answer;
 mod cors;
 mod errors;
+mod future;
 mod middleware;
 mod principal;
 mod request_ids;
+mod routes;
 mod scopes;
 
 pub(crate) use answer::{limit_headers, response};

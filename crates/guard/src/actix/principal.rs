@@ -8,7 +8,6 @@ use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 use keyway_core::principal::Principal as Caller;
 
 use super::middleware::Checked;
-use super::scopes::Declared;
 use crate::limit::Allowance;
 use crate::problem::Problem;
 
@@ -39,7 +38,7 @@ impl FromRequest for Principal {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let extensions = request.extensions();
-        let admitted = extensions.get::<Checked>().filter(|_| extensions.contains::<Declared>());
+        let admitted = extensions.get::<Checked>().filter(|checked| checked.declared.get());
         let principal = admitted.and_then(|Checked { verdict, .. }| {
             let caller = verdict.decision().ok()?.clone();
             Some(Self { caller, allowance: verdict.allowance().copied().unwrap_or_default() })

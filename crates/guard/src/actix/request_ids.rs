@@ -1,7 +1,6 @@
 //! An id for every request, in every answer.
 
-use std::future::{Future, Ready, ready};
-use std::pin::Pin;
+use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -10,6 +9,7 @@ use actix_web::{Error, HttpMessage as _, HttpRequest};
 use keyway_core::ids::RequestId;
 
 use super::answer::finish;
+use super::future::{Answering, Finish};
 use crate::guard::{Arrival, Guard};
 
 /// Gives each request its id and sends it back as `X-Request-Id`. For the whole application, so that open routes
@@ -46,7 +46,6 @@ pub(super) fn name(request: &ServiceRequest, guard: &Guard) -> Arrival {
 impl<S, B> Transform<S, ServiceRequest> for RequestIds
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
-    S::Future: 'static,
     B: MessageBody + 'static,
 {
     type Response = ServiceResponse<BoxBody>;
@@ -70,12 +69,11 @@ pub struct Named<S> {
 impl<S, B> Service<ServiceRequest> for Named<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
-    S::Future: 'static,
     B: MessageBody + 'static,
 {
     type Response = ServiceResponse<BoxBody>;
     type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>>>>;
+    type Future = Answering<S::Future, Arrival>;
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.service.poll_ready(cx)
@@ -83,7 +81,12 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let arrival = named(&request).unwrap_or_else(|| name(&request, &self.guard));
-        let answer = self.service.call(request);
-        Box::pin(async move { Ok(finish(answer.await?.map_into_boxed_body(), arrival)) })
+        Answering::inner(self.service.call(request), arrival)
+    }
+}
+
+impl Finish for Arrival {
+    fn finish(self, answer: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+        finish(answer, self)
     }
 }

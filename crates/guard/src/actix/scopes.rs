@@ -1,23 +1,19 @@
 //! What a route needs, beside the route: `.route(web::post().to(create).wrap(scopes(["notes:write"])))`.
 //! `.wrap()` goes after `.to()`.
 
-use std::future::{Future, Ready, ready};
-use std::pin::Pin;
+use std::future::{Ready, ready};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use actix_web::{Error, HttpMessage as _};
-use keyway_core::refusal::Refusal;
+use actix_web::{Error, HttpMessage as _, HttpResponse};
 
 use super::answer::{drain, response};
-use super::middleware::{Checked, refuse};
-use crate::guard::Guard;
+use super::future::{Answering, Finish};
+use super::middleware::{Checked, Refused, refusal_answer};
+use crate::guard::Arrival;
 use crate::problem::Problem;
-
-/// In the extensions of a request: its route has said what it needs.
-pub(super) struct Declared;
 
 /// What a route needs.
 #[derive(Clone, Debug)]
@@ -70,25 +66,28 @@ pub struct Required<S> {
     service: S,
 }
 
-/// Why a request does not get to its handler.
-enum Obstacle {
-    /// The route is not behind a guard.
-    Unguarded,
-    /// The guard that answers, and its refusal.
-    Refused(Guard, Refusal),
-}
-
 impl Rule {
-    fn admits(&self, request: &ServiceRequest) -> Result<(), Obstacle> {
+    /// What a request is answered that does not get to its handler.
+    fn obstacle(&self, request: &ServiceRequest) -> Option<HttpResponse> {
+        let extensions = request.extensions();
+        let checked = extensions.get::<Checked>();
+        if let Some(checked) = checked {
+            checked.declared.set(true);
+        }
         let needed: &[&str] = match self {
-            Self::Open => return Ok(()),
+            Self::Open => return None,
             Self::AnyCredential => &[],
             Self::Scopes(list) => list,
         };
-        let extensions = request.extensions();
-        let Some(checked) = extensions.get::<Checked>() else { return Err(Obstacle::Unguarded) };
-        let refuse = |refusal| Obstacle::Refused(checked.guard.clone(), refusal);
-        checked.verdict.require(needed).map_err(refuse)
+        let Some(Checked { verdict, guard, .. }) = checked else {
+            tracing::error!(route = request.match_pattern(), "this route needs a guard and has none");
+            return Some(response(Problem::new(500, "route_unguarded", "No guard protects this route")));
+        };
+        let refusal = verdict.require(needed).err()?;
+        let arrival = Arrival { request: verdict.request(), moment: verdict.arrived() };
+        let mut answer = refusal_answer(&refusal, guard, arrival);
+        answer.extensions_mut().insert(Refused(refusal));
+        Some(answer)
     }
 }
 
@@ -98,28 +97,30 @@ where
 {
     type Response = ServiceResponse<BoxBody>;
     type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>>>>;
+    type Future = Answering<S::Future, Unchanged>;
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.service.poll_ready(cx)
     }
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        request.extensions_mut().insert(Declared);
-        let obstacle = match self.rule.admits(&request) {
-            Ok(()) => return Box::pin(self.service.call(request)),
-            Err(obstacle) => obstacle,
+        let Some(answer) = self.rule.obstacle(&request) else {
+            return Answering::inner(self.service.call(request), Unchanged);
         };
-        Box::pin(async move {
-            match obstacle {
-                Obstacle::Refused(guard, refusal) => Ok(refuse(request, &refusal, &guard).await),
-                Obstacle::Unguarded => {
-                    tracing::error!(route = request.match_pattern(), "this route needs a guard and has none");
-                    drain(request.take_payload()).await;
-                    let problem = Problem::new(500, "route_unguarded", "No guard protects this route");
-                    Ok(request.into_response(response(problem)))
-                }
-            }
-        })
+        let answer = Box::pin(async move {
+            drain(request.take_payload()).await;
+            Ok(request.into_response(answer))
+        });
+        Answering::Elsewhere { answer }
+    }
+}
+
+/// The answer as it is.
+#[derive(Debug)]
+pub struct Unchanged;
+
+impl Finish for Unchanged {
+    fn finish(self, answer: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+        answer
     }
 }

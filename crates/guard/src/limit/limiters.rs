@@ -1,11 +1,15 @@
 //! All limits of one credential: peek at each, then spend all.
 
+use std::sync::Arc;
+
 use keyway_core::clock::Moment;
+use keyway_core::quota::{Measure, Window};
 use keyway_core::refusal::SpentLimit;
 use smallvec::SmallVec;
 
 use super::calls::{Calls, Windows};
 use super::counters::Counting;
+use super::headers::{Policies, Policy};
 use super::{Allowance, Limiter, Spent};
 
 /// The limits of one credential: its own and the owner's, by rate and by the calendar. Held by what is cached, so that
@@ -16,6 +20,7 @@ pub struct Limiters {
     pub(super) shared: Option<Limiter>,
     pub(super) own_calls: Option<Calls>,
     pub(super) shared_calls: Option<Calls>,
+    pub(super) policy: Option<Arc<Policy>>,
 }
 
 /// One limit, or the quotas on one budget.
@@ -34,6 +39,36 @@ impl Limiters {
             self.shared_calls = shared;
         }
         self
+    }
+
+    /// With what the headers say of all of them.
+    pub(crate) fn told(mut self, policies: &Policies) -> Self {
+        self.policy = policies.of(self.measures());
+        self
+    }
+
+    /// What the headers say of all of them; `None` where none holds, or nobody is told.
+    pub(crate) fn policy(&self) -> Option<&Policy> {
+        self.policy.as_deref()
+    }
+
+    /// All of them, in the order of [`Allowance::each`].
+    fn measures(&self) -> impl Iterator<Item = (SpentLimit, Measure)> {
+        fn of<'l>(
+            limit: SpentLimit,
+            rate: Option<&'l Limiter>,
+            calls: Option<&'l Calls>,
+        ) -> impl Iterator<Item = (SpentLimit, Measure)> + 'l {
+            let rate = rate.map(|limiter| Measure::Rate(limiter.rate()));
+            let quotas = calls.into_iter().flat_map(|calls| {
+                [Window::Day, Window::Month]
+                    .into_iter()
+                    .filter_map(|window| Some(Measure::Quota(window, calls.quotas.of(window).calls()?)))
+            });
+            rate.into_iter().chain(quotas).map(move |measure| (limit, measure))
+        }
+        let own = of(SpentLimit::Own, self.own.as_ref(), self.own_calls.as_ref());
+        own.chain(of(SpentLimit::Shared, self.shared.as_ref(), self.shared_calls.as_ref()))
     }
 
     /// Spends one call of every limit if all allow one, the narrower first. What is left is put into `allowance`.
