@@ -11,6 +11,7 @@
 //! | [`ledger`] | all credentials of an owner in one list, and what is the trouble with each |
 //! | [`outside`] | tokens of trusted issuers |
 //! | [`facts`] [`principal`] [`refusal`] [`record`] | what a guard learns, decides, answers and writes down |
+//! | [`text`] | what texts of people may hold where others read them |
 //! | [`change`] [`source`] | the change feed, and the two traits through which a guard learns and reports |
 //!
 //! To add a check to the guard's order: [`refusal::Check`], then `keyway_guard::check`.
@@ -40,6 +41,7 @@ pub mod refusal;
 pub mod scope;
 pub mod secret;
 pub mod source;
+pub mod text;
 pub mod usage;
 
 pub use clock::{Clock, Duration, Timestamp};

@@ -232,5 +232,5 @@ impl RecordBatch {
 
 /// PostgreSQL keeps no NUL, and no page should show a line break that a stranger put there.
 fn is_word(text: &str, longest: usize) -> bool {
-    text.len() <= longest && !text.chars().any(char::is_control)
+    text.len() <= longest && !text.chars().any(crate::text::misleads)
 }

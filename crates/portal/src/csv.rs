@@ -1,5 +1,9 @@
 //! Tables for spreadsheets, with cells that no spreadsheet takes for a formula.
 
+use actix_web::HttpResponse;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
+use keyway_core::text::misleads;
+
 /// A table that grows by lines.
 #[derive(Debug, Default)]
 pub struct Csv(String);
@@ -23,13 +27,22 @@ impl Csv {
             for letter in cell.chars() {
                 match letter {
                     '"' => self.0.push_str("\"\""),
-                    letter if letter.is_control() => self.0.push(' '),
+                    letter if misleads(letter) => self.0.push(' '),
                     letter => self.0.push(letter),
                 }
             }
             self.0.push('"');
         }
         self.0.push_str("\r\n");
+    }
+
+    /// As a file that is saved under `name`, and kept nowhere on its way.
+    pub fn download(self, name: &str) -> HttpResponse {
+        HttpResponse::Ok()
+            .content_type("text/csv; charset=utf-8")
+            .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .body(self.finish())
     }
 
     /// The text.

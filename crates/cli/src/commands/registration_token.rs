@@ -44,7 +44,7 @@ async fn create(house: &House, args: RegistrationTokenCreate, output: Output) ->
         Some(email) => user::find(&house.store, email).await?,
         None => builtin_owner(),
     };
-    if args.note.chars().count() > MAX_NOTE_LEN || args.note.chars().any(char::is_control) {
+    if args.note.chars().count() > MAX_NOTE_LEN || args.note.chars().any(keyway_core::text::misleads) {
         bail!("--note has at most {MAX_NOTE_LEN} characters, none of them a control character");
     }
     let span = span::parse(&args.expires).context("--expires")?;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use keyway_core::secret::{PlainSecret, SecretDigest};
+use keyway_core::text::misleads;
 
 /// The longest address (RFC 5321 §4.5.3.1.3).
 pub const MAX_EMAIL: usize = 254;
@@ -70,7 +71,7 @@ pub fn name(text: &str) -> Result<String, &'static str> {
     if text.chars().count() > MAX_NAME {
         return Err("A name has at most 100 characters.");
     }
-    if text.chars().any(char::is_control) {
+    if text.chars().any(misleads) {
         return Err("A name has no control characters.");
     }
     Ok(text.to_owned())

@@ -1,6 +1,7 @@
 //! The pages of accounts, as a browser meets them.
 
 mod by_mail;
+mod errors;
 mod notices;
 
 use keyway_core::Duration;
@@ -319,16 +320,4 @@ async fn static_files_are_kept_for_a_year() {
     browser.headers.push(("if-none-match", tag));
     browser.get(&path).await.expect(304);
     browser.get("/static/none.css").await.expect(404);
-}
-
-#[actix_web::test]
-async fn a_broken_database_is_503_and_tells_nothing() {
-    let portal = TestPortal::new(Backend::Sqlite, |_| {});
-    let mut browser = Browser::new(&portal);
-    browser.sign_up(ADA).await.expect(303);
-    portal.execute("DROP TABLE sessions");
-    let failed = browser.get("/").await;
-    assert!(failed.status.is_server_error());
-    assert!(!failed.body.contains("sessions") && !failed.body.contains("table"));
-    assert!(failed.body.contains("Not now") && !failed.header("x-request-id").is_empty());
 }

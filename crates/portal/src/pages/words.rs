@@ -1,5 +1,7 @@
 //! Machine names in people's words.
 
+use keyway_core::text::misleads;
+
 /// What was done, from its name: `key.created` becomes `Key created`.
 pub fn action(name: &str) -> String {
     let mut words = name.replace(['.', '_'], " ");
@@ -36,7 +38,7 @@ pub fn browser(user_agent: Option<&str>) -> String {
         (Some(name), Some(system)) => format!("{name} on {system}"),
         (Some(name), None) => name.to_owned(),
         (None, Some(system)) => format!("A browser on {system}"),
-        (None, None) => text.chars().filter(|c| !c.is_control()).take(40).collect(),
+        (None, None) => text.chars().filter(|c| !misleads(*c)).take(40).collect(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use keyway_core::secret::PlainSecret;
+use keyway_core::text::misleads;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -240,7 +241,7 @@ impl Definition {
             ));
         }
         let label = self.label.as_deref().unwrap_or("x");
-        if !(1..=MAX_LABEL_LEN).contains(&label.chars().count()) || label.chars().any(char::is_control) {
+        if !(1..=MAX_LABEL_LEN).contains(&label.chars().count()) || label.chars().any(misleads) {
             return Err(InvalidDefinition("`label` has 1 to 40 characters"));
         }
         let lists = [&self.scopes, &self.tenants, &self.email_domains];

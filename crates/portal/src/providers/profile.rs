@@ -1,5 +1,6 @@
 //! What a provider says about a person, made fit to be kept and shown.
 
+use keyway_core::text::misleads;
 use serde_json::Value;
 
 use super::definition::{ClaimNames, Definition, Kind};
@@ -77,7 +78,7 @@ pub(super) fn is_subject(subject: &str) -> bool {
 
 /// A text as pages show it, if anything is left of it.
 pub(super) fn shown(text: &str) -> Option<String> {
-    let plain: String = text.trim().chars().filter(|c| !c.is_control()).take(MAX_TEXT_LEN).collect();
+    let plain: String = text.trim().chars().filter(|c| !misleads(*c)).take(MAX_TEXT_LEN).collect();
     (!plain.is_empty()).then_some(plain)
 }
 

@@ -175,6 +175,8 @@ pub struct AuditFilter {
     pub target: Option<String>,
     /// What the action's name begins with, before the dot.
     pub area: Option<String>,
+    /// By what kind of actor.
+    pub actor: Option<ActorKind>,
     /// Older than this row: where the page before ended.
     pub before: Option<(Timestamp, AuditId)>,
 }
@@ -194,6 +196,9 @@ pub fn list(conn: &mut Conn, filter: &AuditFilter, limit: u32) -> Result<Vec<Aud
     }
     if let Some(area) = &filter.area {
         query = query.filter(audit::action.like(format!("{area}.%")));
+    }
+    if let Some(actor) = filter.actor {
+        query = query.filter(audit::actor_kind.eq(actor.as_str()));
     }
     if let Some((at, id)) = filter.before {
         let at = at.as_micros();

@@ -7,6 +7,7 @@ use keyway_core::oauth::{
     RedirectUri, TokenFormat, is_about_user,
 };
 use keyway_core::scope::ScopeSet;
+use keyway_core::text::misleads;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -130,12 +131,7 @@ impl Profile {
 
     fn check_name(&self) -> Result<(), ClientError> {
         let count = self.name.trim().chars().count();
-        // Marks of direction could make the consent page read another way.
-        let strange = |c: char| {
-            c.is_control()
-                || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        };
-        let good = (1..=MAX_NAME_LEN).contains(&count) && !self.name.chars().any(strange);
+        let good = (1..=MAX_NAME_LEN).contains(&count) && !self.name.chars().any(misleads);
         if good { Ok(()) } else { Err(ClientError::Name) }
     }
 

@@ -9,6 +9,7 @@ use keyway_core::owner::Environment;
 use keyway_core::quota::{InvalidQuota, Quota, Quotas};
 use keyway_core::rate::Rate;
 use keyway_core::scope::{Scope, ScopeSet};
+use keyway_core::text::misleads;
 
 use super::edit::KeyPatch;
 
@@ -95,13 +96,13 @@ impl Reader {
     }
     fn name(&mut self, text: &str) -> Option<String> {
         let name = text.trim();
-        let good = (1..=MAX_NAME_LEN).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+        let good = (1..=MAX_NAME_LEN).contains(&name.chars().count()) && !name.chars().any(misleads);
         let read = if good { Ok(name.to_owned()) } else { Err("a name has 1 to 100 characters") };
         self.take("name", read)
     }
     fn note(&mut self, text: &str) -> Option<String> {
         let note = text.trim().replace("\r\n", "\n");
-        let strange = note.chars().any(|c| c.is_control() && c != '\n');
+        let strange = note.chars().any(|c| misleads(c) && c != '\n');
         let good = note.chars().count() <= MAX_NOTE_LEN && !strange;
         self.take("note", if good { Ok(note) } else { Err("a note has at most 500 characters") })
     }

@@ -10,6 +10,7 @@ use keyway_core::ids::{ApiKeyId, OwnerId};
 use keyway_core::owner::Environment;
 use keyway_core::scope::{Scope, ScopeSet};
 use keyway_core::secret::SecretDigest;
+use keyway_core::text::misleads;
 use keyway_store::tables::{accounts, api_keys};
 use keyway_store::{StoreError, Tx};
 use serde::Deserialize;
@@ -177,7 +178,7 @@ fn audit(tx: &mut Tx<'_>, act: &Act, new: &[(ApiKey, SecretDigest)]) -> Result<(
 
 fn read(rules: &KeyRules, line: ImportLine, now: Timestamp) -> Result<(String, String, Terms), String> {
     let name = line.name.trim().to_owned();
-    if !(1..=MAX_NAME_LEN).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+    if !(1..=MAX_NAME_LEN).contains(&name.chars().count()) || name.chars().any(misleads) {
         return Err("a name has 1 to 100 characters".into());
     }
     let prefix = line.prefix.unwrap_or_default();

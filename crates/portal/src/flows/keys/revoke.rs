@@ -4,6 +4,7 @@ use keyway_core::Timestamp;
 use keyway_core::api_key::ApiKey;
 use keyway_core::change::{EntityKind, NewChange};
 use keyway_core::ids::{ApiKeyId, OwnerId};
+use keyway_core::text::misleads;
 use keyway_store::tables::api_keys;
 use keyway_store::{Conn, StoreError, Tx};
 use serde_json::json;
@@ -45,7 +46,7 @@ pub fn revoke(
     reason: &str,
 ) -> Result<ApiKey, KeyError> {
     let reason = reason.trim();
-    if reason.chars().count() > MAX_REASON_LEN || reason.chars().any(char::is_control) {
+    if reason.chars().count() > MAX_REASON_LEN || reason.chars().any(misleads) {
         return Err(KeyError::Field("reason", "a reason has at most 200 characters".into()));
     }
     let key = find_own(tx.conn(), owner, by, id)?;

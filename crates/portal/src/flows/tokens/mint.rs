@@ -8,6 +8,7 @@ use keyway_core::oauth::{FAMILY_LIFETIME, REFRESH_IDLE, TokenFormat};
 use keyway_core::owner::Environment;
 use keyway_core::scope::ScopeSet;
 use keyway_core::secret::PlainSecret;
+use keyway_core::text::misleads;
 use keyway_core::{Duration, Timestamp};
 use keyway_store::tables::families::{Family, FamilyKind};
 use keyway_store::tables::owners;
@@ -83,7 +84,7 @@ pub struct Minted {
 }
 
 fn check<'c>(catalogue: &'c Catalogue, order: &Order) -> Result<&'c Api, MintError> {
-    if order.name.chars().count() > MAX_NAME || order.name.chars().any(char::is_control) {
+    if order.name.chars().count() > MAX_NAME || order.name.chars().any(misleads) {
         return Err(MintError::Name);
     }
     if order.scopes.is_empty() {

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
 use actix_web::web::{self, Query};
 use keyway_core::Timestamp;
 use keyway_core::api_key::ApiKey;
@@ -167,11 +166,7 @@ pub(super) async fn csv(
             &row.id.to_string(),
         ]);
     }
-    Ok(HttpResponse::Ok()
-        .content_type("text/csv; charset=utf-8")
-        .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"requests.csv\""))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .body(table.finish()))
+    Ok(table.download("requests.csv"))
 }
 
 fn credentials(found: &[LoggedRequest]) -> Vec<EntityId> {

@@ -210,7 +210,7 @@ async fn each_refusal_names_its_check_and_leads_to_what_mends_it() {
         (Refusal::Revoked, "was revoked.", "/keys/new?name=Billing"),
         (Refusal::Disabled, "is switched off.", &key),
         (Refusal::OwnerSuspended, "Its owner is suspended.", "Ask an administrator"),
-        (Refusal::Expired, "Its time is over.", &format!("{key}/edit#expiry")),
+        (Refusal::Expired, "Its time is over.", &format!("{key}/edit?renew=yes#expiry")),
         (Refusal::AddressNotAllowed, "does not contain 192.0.2.7.", &format!("{key}/edit#addresses")),
         (limit(SpentLimit::Own), "its own limit: 60/min burst=5.", &format!("{key}/edit#rate")),
         (limit(SpentLimit::Shared), "all credentials of its owner share", "ask an administrator"),
