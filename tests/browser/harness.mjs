@@ -15,12 +15,21 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
 import { Server, password } from "../lib/server.mjs";
+import { fitsItsWidth, inEveryLook, isAccessible } from "./checks.mjs";
 
 export { password };
 const action_limit_ms = 10_000;
 
-export const wide = { width: 1280, height: 800 };
-export const narrow = { width: 390, height: 844 };
+const wide = { width: 1280, height: 800 };
+
+export const browser_options = {
+  executablePath: process.env.KEYWAY_CHROMIUM ?? "/usr/bin/chromium",
+  // Names other than localhost do not even resolve.
+  args: ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"],
+};
+
+// Contexts in which axe, a script, cannot run.
+const scriptless = new WeakSet();
 
 export class Keyway extends Server {
   static async start(t, options = {}) {
@@ -38,11 +47,7 @@ export class Keyway extends Server {
   #others = [];
 
   async #startBrowser() {
-    this.#browser = await chromium.launch({
-      executablePath: process.env.KEYWAY_CHROMIUM ?? "/usr/bin/chromium",
-      // Names other than localhost do not even resolve.
-      args: ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"],
-    });
+    this.#browser = await chromium.launch(browser_options);
   }
 
   // A page with an empty profile of its own. `javaScript: false` is a browser with scripts turned off.
@@ -55,6 +60,7 @@ export class Keyway extends Server {
       timezoneId: "UTC",
       permissions: javaScript ? ["clipboard-read", "clipboard-write"] : [],
     });
+    if (!javaScript) scriptless.add(context);
     context.setDefaultTimeout(action_limit_ms);
     context.on("request", (request) => this.#checkRequest(request));
     context.on("console", (message) => {
@@ -125,19 +131,21 @@ export async function signIn(page, { email = "ada@example.com" } = {}) {
   await page.waitForURL((url) => url.pathname !== "/sign-in");
 }
 
-// Three pictures of a page into tests/browser/screenshots: light, dark, and on a phone.
-export async function shot(page, name) {
+// A picture of the page as it is now, into tests/browser/screenshots.
+export async function picture(page, name) {
   const folder = join(import.meta.dirname, "screenshots");
   await mkdir(folder, { recursive: true });
-  const take = (kind) => page.screenshot({ path: join(folder, `${name}-${kind}.png`), fullPage: true, animations: "disabled" });
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true, animations: "disabled" });
+}
+
+// A step of a flow, as it stands: fits, is accessible and has its picture taken, in each look.
+export async function shot(page, name) {
   const before = page.viewportSize();
-  await page.emulateMedia({ colorScheme: "light" });
-  await take("light");
-  await page.emulateMedia({ colorScheme: "dark" });
-  await take("dark");
-  await page.emulateMedia({ colorScheme: "light" });
-  await page.setViewportSize(narrow);
-  await take("narrow");
+  await inEveryLook(page, async (look) => {
+    await fitsItsWidth(page, `${name}, ${look.name}`);
+    if (!scriptless.has(page.context())) await isAccessible(page, `${name}, ${look.name}`);
+    await picture(page, `${name}-${look.name}`);
+  });
   await page.setViewportSize(before);
 }
 

@@ -1,18 +1,20 @@
 // Visits every page that links lead to, as a stranger, a developer with something of everything, and an administrator:
-// each answers 200, without a fault, fits a phone, and has its picture taken.
+// each answers 200, without a fault, is light and does not move; light and dark, on a wide screen and on a phone, it
+// fits, is accessible, and has its picture taken.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Keyway, narrow, password, shot, signIn, wide } from "./harness.mjs";
+import { fitsItsWidth, inEveryLook, isAccessible, isLightAndStill } from "./checks.mjs";
+import { Keyway, password, picture, signIn } from "./harness.mjs";
 
 const most_pages = 60;
 // Reached by no link from a page, or only from one that needs more than a press.
 const strangers = ["/sign-in", "/sign-up"];
-const developers = ["/", "/keys", "/tokens", "/apps", "/authorized", "/connections", "/settings/profile"];
+const developers = ["/", "/keys", "/tokens", "/apps", "/authorized", "/connections", "/settings/profile", "/dev/gallery"];
 
 test("a stranger's pages", async (t) => {
   const keyway = await Keyway.start(t);
   const page = await keyway.page();
-  await crawl(keyway, page, strangers, "stranger");
+  await crawl(t, keyway, page, strangers, "stranger");
 });
 
 test("a developer's pages, with something on each", async (t) => {
@@ -22,7 +24,7 @@ test("a developer's pages, with something on each", async (t) => {
   await fill(keyway, email);
   const page = await keyway.page();
   await signIn(page, { email });
-  await crawl(keyway, page, developers, "developer");
+  await crawl(t, keyway, page, developers, "developer");
 });
 
 test("an administrator's pages", async (t) => {
@@ -31,7 +33,7 @@ test("an administrator's pages", async (t) => {
   await keyway.run(["user", "create", "--email", email, "--admin", "--password-stdin"], { input: password });
   const page = await keyway.page();
   await signIn(page, { email });
-  await crawl(keyway, page, ["/"], "administrator", (path) => path === "/" || path.startsWith("/admin"));
+  await crawl(t, keyway, page, ["/"], "administrator", (path) => path === "/" || path.startsWith("/admin"));
 });
 
 // Credentials in several states, made by the commands anyone has.
@@ -51,19 +53,25 @@ async function fill(keyway, email) {
   }
 }
 
-async function crawl(keyway, page, starts, who, wanted = () => true) {
+async function crawl(t, keyway, page, starts, who, wanted = () => true) {
   const waiting = [...starts];
   const seen = new Set(waiting.map(kind));
-  let visited = 0;
+  const weights = [];
+  const faults = [];
+  const gather = (check) => check.catch((error) => (faults.push(error.message), 0));
   while (waiting.length > 0) {
     const path = waiting.shift();
-    visited += 1;
-    assert.ok(visited <= most_pages, `more than ${most_pages} pages; last ${path}`);
+    assert.ok(weights.length < most_pages, `more than ${most_pages} pages; last ${path}`);
     const answer = await page.goto(path);
     assert.match(answer.headers()["content-type"] ?? "", /^text\/html/, `${path} is a page`);
     assert.equal(answer.status(), 200, path);
-    await fitsPhone(page, path);
-    await shot(page, `${who}${kind(path).replaceAll(/[^a-z0-9]+/g, "-").replace(/-$/, "") || "-home"}`);
+    weights.push([await gather(isLightAndStill(page, path)), path]);
+    const name = `${who}${kind(path).replaceAll(/[^a-z0-9]+/g, "-").replace(/-$/, "") || "-home"}`;
+    await inEveryLook(page, async (look) => {
+      await gather(fitsItsWidth(page, `${path}, ${look.name}`));
+      await gather(isAccessible(page, `${path}, ${look.name}`));
+      await picture(page, `${name}-${look.name}`);
+    });
     for (const link of await links(keyway, page)) {
       if (!seen.has(kind(link)) && wanted(link)) {
         seen.add(kind(link));
@@ -71,6 +79,9 @@ async function crawl(keyway, page, starts, who, wanted = () => true) {
       }
     }
   }
+  assert.ok(faults.length === 0, `${faults.length} faults:\n${faults.join("\n")}`);
+  const [[bytes, path]] = weights.sort(([a], [b]) => b - a);
+  t.diagnostic(`${weights.length} pages; the heaviest is ${path} with ${bytes} bytes`);
 }
 
 // Pages of one kind differ in an id or in a filter: one of each is looked at.
@@ -86,11 +97,4 @@ async function links(keyway, page) {
     .map((href) => new URL(href))
     .filter(({ origin, pathname }) => origin === keyway.portal && !pathname.split("/").at(-1).includes("."))
     .map(({ pathname, search }) => pathname + search);
-}
-
-async function fitsPhone(page, path) {
-  await page.setViewportSize(narrow);
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  await page.setViewportSize(wide);
-  assert.ok(over <= 0, `${path} scrolls sideways by ${over} px on a phone`);
 }

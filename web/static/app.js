@@ -1,7 +1,6 @@
 // Pages work without this; each part looks for its own data attribute.
 
 const root = document.documentElement;
-root.classList.add("js");
 
 const one = (selector) => document.querySelector(selector);
 const all = (selector, from = document) => [...from.querySelectorAll(selector)];

@@ -25,7 +25,7 @@ use keyway_portal::outgoing::Outgoing;
 use keyway_portal::outside::Outside;
 use keyway_portal::passwords::{PasswordCost, PasswordPool};
 use keyway_portal::providers::{Definition, Provider, Registry};
-use keyway_portal::render::{Branding, Renderer};
+use keyway_portal::render::{Branding, Logo, Renderer};
 use keyway_portal::settings::Settings;
 use keyway_portal::state::CookieSecrets;
 use keyway_sample_api::{Notes, SampleApi};
@@ -256,6 +256,13 @@ impl House {
             Some(text) => text.parse().context("portal.accent")?,
             None => default.accent,
         };
+        if let Some(shade) = accent.darkened() {
+            tracing::warn!(
+                used = shade,
+                "portal.accent cannot be read on a light ground; a darker shade is used there"
+            );
+        }
+        let logo = written.portal.logo.as_deref().map(Logo::read).transpose().context("portal.logo")?;
         let name = written.portal.name.clone();
         Ok(Settings {
             public_url: config.public_url.clone(),
@@ -270,6 +277,7 @@ impl House {
             mail_from: written.mail.from.clone().unwrap_or_else(|| sender(&name, config.public_url.host())),
             branding: Branding {
                 name,
+                logo,
                 accent,
                 support_url: written.portal.support_url.clone(),
                 terms_url: written.portal.terms_url.clone(),

@@ -1,6 +1,6 @@
 //! Styles, scripts and icons: kept for a year under their fingerprinted names.
 
-use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, IF_NONE_MATCH};
 use actix_web::middleware::Compress;
 use actix_web::web::{self, Bytes, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -27,6 +27,9 @@ async fn favicon(portal: web::Data<Portal>, request: HttpRequest) -> Result<Http
     send(&portal, "favicon.svg", &request)
 }
 
+/// A picture that is opened as a page of its own runs and loads nothing: a logo is the operator's file.
+const PICTURE_POLICY: &str = "default-src 'none'; sandbox";
+
 fn send(portal: &Portal, name: &str, request: &HttpRequest) -> Result<HttpResponse, PageError> {
     let file = portal.renderer.static_file(name).ok_or(PageError::NotFound)?;
     let tag = format!("\"{}\"", file.fingerprint);
@@ -35,6 +38,9 @@ fn send(portal: &Portal, name: &str, request: &HttpRequest) -> Result<HttpRespon
     let unchanged = known.is_some_and(|known| known.contains(&tag));
     let mut answer = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     answer.insert_header((CACHE_CONTROL, kept)).insert_header((ETAG, tag));
+    if file.content_type == "image/svg+xml" {
+        answer.insert_header((CONTENT_SECURITY_POLICY, PICTURE_POLICY));
+    }
     if unchanged {
         return Ok(answer.finish());
     }

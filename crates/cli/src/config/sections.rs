@@ -95,6 +95,7 @@ impl Default for Written {
 #[serde(default, deny_unknown_fields)]
 pub struct Branding {
     pub name: String,
+    pub logo: Option<PathBuf>,
     pub accent: Option<String>,
     pub support_url: Option<String>,
     pub terms_url: Option<String>,
@@ -105,6 +106,7 @@ impl Default for Branding {
     fn default() -> Self {
         Self {
             name: "Keyway".to_owned(),
+            logo: None,
             accent: None,
             support_url: None,
             terms_url: None,

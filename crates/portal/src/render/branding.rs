@@ -1,14 +1,18 @@
-//! The portal's name and accent colour; the accent is moved until it can be read on both schemes.
+//! The portal's name, logo and accent colour; the accent is moved until it can be read on both schemes.
 
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
+
+use super::Logo;
 
 /// What the portal is called and looks like, from `[portal]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Branding {
     /// On every page and mail.
     pub name: String,
+    /// Beside the name on pages, in place of the key.
+    pub logo: Option<Logo>,
     /// As given; pages use [`Branding::style_sheet`], mails the shade for a light ground.
     pub accent: Accent,
     /// Where readers get help.
@@ -23,7 +27,14 @@ impl Branding {
     /// With a name, an accent written `#rrggbb`, and no links.
     pub fn new(name: impl Into<String>, accent: &str) -> Result<Self, InvalidAccent> {
         let accent = accent.parse()?;
-        Ok(Self { name: name.into(), accent, support_url: None, terms_url: None, privacy_url: None })
+        Ok(Self {
+            name: name.into(),
+            logo: None,
+            accent,
+            support_url: None,
+            terms_url: None,
+            privacy_url: None,
+        })
     }
 
     /// Sets the accent for both colour schemes.
@@ -37,6 +48,7 @@ impl Default for Branding {
     fn default() -> Self {
         Self {
             name: "Keyway".to_owned(),
+            logo: None,
             accent: Accent([0x0b, 0x5c, 0xad]),
             support_url: None,
             terms_url: None,
@@ -48,6 +60,14 @@ impl Default for Branding {
 /// The accent colour. Serialised as the shade that can be read on white.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accent([u8; 3]);
+
+impl Accent {
+    /// The shade that pages with a light ground use, where the colour as given could not be read on it.
+    pub fn darkened(self) -> Option<String> {
+        let shade = on_light(self.0);
+        (shade != self.0).then(|| hex(shade))
+    }
+}
 
 /// Why a text is no accent colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -127,7 +147,8 @@ mod tests {
             assert!(contrast(on_light(given), [255; 3]) >= 4.5, "{text}");
             assert!(contrast(on_dark(given), DARK_GROUND) >= 4.5, "{text}");
         }
-        assert_eq!(hex(on_light([0x0b, 0x5c, 0xad])), "#0b5cad", "a readable accent is kept");
+        assert_eq!(Accent([0x0b, 0x5c, 0xad]).darkened(), None, "a readable accent is kept");
+        assert!(Accent([0xff, 0xff, 0x00]).darkened().is_some());
     }
 
     #[test]

@@ -57,6 +57,9 @@ impl Files {
         // The accent is a setting; a style sheet of its own keeps inline styles out of every page.
         let brand = Cow::Owned(branding.style_sheet().into_bytes());
         files.insert("brand.css".to_owned(), file("brand.css", brand));
+        if let Some(logo) = &branding.logo {
+            files.insert(logo.name().to_owned(), file(logo.name(), Cow::Owned(logo.bytes().to_vec())));
+        }
         Ok(Self(files))
     }
 
