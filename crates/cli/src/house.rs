@@ -286,6 +286,7 @@ impl House {
             trusted_proxies: config.trusted_proxies.clone(),
             outgoing_networks: config.outgoing_networks.clone(),
             data_dir: config.data_dir.clone(),
+            retention: config.written.retention.into(),
         })
     }
 

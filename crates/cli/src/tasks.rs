@@ -6,7 +6,7 @@ use actix_web::web;
 use keyway_portal::Portal;
 use keyway_portal::flows::jwt;
 use keyway_portal::flows::notices::expiry;
-use keyway_store::housekeeping::{self, Retention};
+use keyway_store::housekeeping;
 use keyway_store::tables::audit::Actor;
 
 use crate::home;
@@ -59,9 +59,7 @@ pub async fn signing_keys(house: House) {
 
 /// Housekeeping, now and every ten minutes. A failed round is logged; the next one makes good for it.
 pub async fn housekeeping(house: House) {
-    let written = house.config.written.retention;
-    let retention =
-        Retention { request_records: written.requests, usage: written.usage, ..Retention::default() };
+    let retention = house.config.written.retention.into();
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -14,6 +14,7 @@
 //! | [`outgoing`] [`backchannel`] | calls to other hosts; telling apps that a person signed out |
 //! | [`providers`] | signing in with, and connecting, other providers: the protocol |
 //! | [`outside`] | tokens of trusted issuers |
+//! | `chart` | counts as bars and sparklines |
 //! | [`mail`] [`render`] [`passwords`] | mails, templates, hashing on threads of its own; what people are told: [`flows::notices`] |
 //! | [`settings`] [`state`] | what is set; what all handlers share |
 //! | [`operations`] [`metrics`] | health, and what is counted |
@@ -28,6 +29,7 @@
 
 mod api;
 mod cached;
+mod chart;
 
 pub mod backchannel;
 pub mod boundary;

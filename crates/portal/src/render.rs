@@ -22,6 +22,7 @@ pub use branding::{Accent, Branding, InvalidAccent};
 pub use chrome::{Chrome, ChromeUser, Flash, FlashKind};
 pub use files::StaticFile;
 use files::{Files, Source};
+pub(crate) use filters::count;
 pub use logo::{InvalidLogo, Logo};
 
 /// Why a page or mail could not be made. All of them are the portal's own faults: a page author's, or the folder's.

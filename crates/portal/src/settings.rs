@@ -10,6 +10,7 @@ use keyway_core::facts::LimitDefaults;
 use keyway_core::quota::{Quota, Quotas};
 use keyway_core::rate::{InvalidRate, Limit};
 use keyway_core::{Duration, secret::SecretDigest};
+use keyway_store::housekeeping::Retention;
 use serde::{Deserialize, Serialize};
 
 use crate::render::Branding;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Whom mails come from.
     pub mail_from: String,
+    /// How long calls are remembered.
+    pub retention: Retention,
 }
 
 /// The address of the portal: scheme, host and port, without a slash at the end.

@@ -18,6 +18,7 @@ use keyway_core::source::RecordSink;
 use keyway_core::{Clock, Duration, Random};
 use keyway_guard::Guard;
 use keyway_store::StoreSource;
+use keyway_store::housekeeping::Retention;
 use keyway_store::seal::MasterKey;
 use keyway_store::tables::connections::DemoIdentities;
 use keyway_store::testing::{Backend, TestDatabase};
@@ -67,6 +68,7 @@ impl TestPortal {
             outgoing_networks: AddressList::default(),
             data_dir: folder.path().to_owned(),
             mail_from: "Keyway <keyway@example.com>".into(),
+            retention: Retention::default(),
         };
         change(&mut settings);
         let master_key = MasterKey::from_slice(&[7; 32]).unwrap();

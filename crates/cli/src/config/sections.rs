@@ -235,6 +235,12 @@ impl Default for Retention {
     }
 }
 
+impl From<Retention> for keyway_store::housekeeping::Retention {
+    fn from(written: Retention) -> Self {
+        Self { request_records: written.requests, usage: written.usage, ..Self::default() }
+    }
+}
+
 /// `[log]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -30,6 +30,7 @@ mod sign_up;
 #[cfg(test)]
 mod tests;
 pub mod tokens;
+mod usage;
 mod verify;
 mod words;
 
@@ -62,6 +63,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .configure(connections::configure)
         .configure(admin::configure)
         .configure(requests::configure)
+        .configure(usage::configure)
         .configure(audit::configure)
         .configure(dev::configure)
         .configure(operations::configure_pages);

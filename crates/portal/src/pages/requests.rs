@@ -32,7 +32,7 @@ fn outcome(request: &LoggedRequest) -> (&'static str, String) {
 }
 
 /// Enough of an id to tell credentials without a name apart.
-fn short(id: EntityId) -> String {
+pub fn short(id: EntityId) -> String {
     let id = id.to_string();
     format!("Token …{}", id.get(id.len().saturating_sub(8)..).unwrap_or(&id))
 }

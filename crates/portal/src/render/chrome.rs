@@ -103,7 +103,14 @@ const NAVIGATION: &[(&str, &[Item])] = &[
             ("Authorised apps", "/authorized", "shield", "/authorized"),
         ],
     ),
-    ("Activity", &[("Requests", "/requests", "list", "/requests"), ("Audit", "/audit", "log", "/audit")]),
+    (
+        "Activity",
+        &[
+            ("Usage", "/usage", "chart", "/usage"),
+            ("Requests", "/requests", "list", "/requests"),
+            ("Audit", "/audit", "log", "/audit"),
+        ],
+    ),
     (
         "Account",
         &[

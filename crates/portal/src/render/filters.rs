@@ -72,7 +72,7 @@ fn urlencode(text: &str) -> String {
 }
 
 /// With a comma between thousands.
-fn count(n: i64) -> String {
+pub(crate) fn count(n: i64) -> String {
     let digits = n.unsigned_abs().to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3 + 1);
     if n < 0 {

@@ -27,6 +27,7 @@ pub mod ledger;
 pub mod logout_notices;
 pub mod mail_links;
 pub mod muted_mails;
+pub mod names;
 pub mod outbox;
 pub mod overview;
 pub mod owners;

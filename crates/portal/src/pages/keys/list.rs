@@ -2,12 +2,14 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Query};
-use keyway_core::api_key::{KeyStatus, MAX_NAME_LEN};
+use keyway_core::api_key::{ApiKey, KeyStatus, MAX_NAME_LEN};
 use keyway_store::StoreError;
 use keyway_store::tables::api_keys::{self, KeyFilter};
+use keyway_store::tables::usage;
 use serde::{Deserialize, Serialize};
 
 use super::{KeyRow, status_name};
+use crate::chart::Sparkline;
 use crate::error::PageError;
 use crate::extract::SignedIn;
 use crate::state::Portal;
@@ -41,8 +43,16 @@ struct StatusChoice {
 }
 
 #[derive(Serialize)]
+struct ListedKey {
+    #[serde(flatten)]
+    row: KeyRow,
+    /// Of the last 30 days.
+    calls: Sparkline,
+}
+
+#[derive(Serialize)]
 struct Context<'f> {
-    keys: Vec<KeyRow>,
+    keys: Vec<ListedKey>,
     filter: FilterView<'f>,
     statuses: Vec<StatusChoice>,
     filtered: bool,
@@ -70,13 +80,23 @@ pub(super) async fn list(
     let first_page = filter.before.is_none();
     let filtered = filter.search.is_some() || status.is_some() || filter.environment.is_some() || revoked;
     let limit = u32::try_from(PAGE + 1).unwrap_or(u32::MAX);
-    let found = portal.store.read(move |conn| api_keys::list(conn, &filter, now, limit));
-    let mut keys = found.await.map_err(|error: StoreError| error)?;
+    let owner = me.owner;
+    let read = portal.store.read(move |conn| {
+        let keys = api_keys::list(conn, &filter, now, limit)?;
+        let ids: Vec<_> = keys.iter().map(|key| key.id.entity()).collect();
+        Ok::<_, StoreError>((usage::sparklines(conn, owner, &ids, now)?, keys))
+    });
+    let (lines, mut keys) = read.await?;
+    let highest = Sparkline::highest(lines.values());
+    let listed = |key: &ApiKey| {
+        let days = lines.get(&key.id.entity()).map(Vec::as_slice).unwrap_or_default();
+        ListedKey { row: KeyRow::of(key, now), calls: Sparkline::of(days, highest) }
+    };
     let more = keys.len() > PAGE;
     keys.truncate(PAGE);
     let next = keys.last().filter(|_| more).map(|last| address(&filters, &last.id.to_string()));
     let context = Context {
-        keys: keys.iter().map(|key| KeyRow::of(key, now)).collect(),
+        keys: keys.iter().map(listed).collect(),
         filter: FilterView {
             q: &q,
             environment: &filters.environment,
