@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::UnknownName;
 use crate::clock::{Duration, Timestamp};
+use crate::credential::mask;
 use crate::ids::{BatchId, EntityId, OwnerId, RequestId};
 use crate::quota::{Counted, Drawn};
 use crate::refusal::{Check, Refusal};
@@ -20,6 +21,8 @@ pub const MAX_BATCH: usize = 1_000;
 const MAX_WORD_LEN: usize = 64;
 /// The most that is kept of what a call lacked, in bytes.
 const MAX_LACKED_LEN: usize = 128;
+/// The most that is kept of a `User-Agent`, in bytes.
+const MAX_AGENT_LEN: usize = 256;
 /// The most calls, or microseconds, that one count may tell of: far beyond what a guard counts between two batches.
 const MAX_COUNT: u64 = 1 << 48;
 /// How far a guard's clock may be ahead.
@@ -53,6 +56,18 @@ pub struct Record {
     pub address: Option<IpAddr>,
     /// Microseconds from arrival to answer.
     pub latency_us: u32,
+    /// What the client calls itself: see [`user_agent`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<Arc<str>>,
+}
+
+/// What is kept of a `User-Agent` (RFC 9110 §10.1.5): at most 256 bytes, without control characters, credentials masked.
+/// `None` if nothing is left.
+pub fn user_agent(sent: &str) -> Option<Arc<str>> {
+    let mut kept: String = mask(sent).chars().filter(|c| !c.is_control()).collect();
+    kept.truncate(kept.floor_char_boundary(MAX_AGENT_LEN));
+    let kept = kept.trim();
+    (!kept.is_empty()).then(|| kept.into())
 }
 
 /// What a refused call lacked: a scope, or budget.
@@ -103,6 +118,19 @@ impl Outcome {
     /// The good one first.
     pub const ALL: [Self; 6] =
         [Self::Ok, Self::Failed, Self::Unauthenticated, Self::Forbidden, Self::Limited, Self::Unavailable];
+
+    /// Of a call that was refused, or answered with `status`.
+    pub const fn of(refusal: Option<&Refusal>, status: u16) -> Self {
+        let Some(refusal) = refusal else {
+            return if status >= 500 { Self::Failed } else { Self::Ok };
+        };
+        match refusal.status() {
+            403 => Self::Forbidden,
+            429 => Self::Limited,
+            503 => Self::Unavailable,
+            _ => Self::Unauthenticated,
+        }
+    }
 
     /// As stored.
     pub const fn as_str(self) -> &'static str {
@@ -186,9 +214,9 @@ pub enum UnsoundBatch {
     /// More than [`MAX_BATCH`] of something.
     #[error("a batch has at most 1000 counts, 1000 last uses, 1000 records and 1000 draws")]
     TooMany,
-    /// A route, method, code or lack is too long, a status is none, or a count is beyond reason.
+    /// A route, method, code, lack or user agent is too long, a status is none, or a count is beyond reason.
     #[error(
-        "a route, and what was lacking, has at most 128 bytes, a method or code at most 64, none a control character, and numbers lie within reason"
+        "a user agent has at most 256 bytes, a route, and what was lacking, 128, a method or code 64, none a control character, and numbers lie within reason"
     )]
     OutOfRange,
     /// It tells of what is yet to come.
@@ -214,6 +242,7 @@ impl RecordBatch {
                 && is_word(&record.method, MAX_WORD_LEN)
                 && record.code.as_ref().is_none_or(|code| is_word(code, MAX_WORD_LEN))
                 && record.lacked.as_ref().is_none_or(Lacked::is_sound)
+                && record.user_agent.as_ref().is_none_or(|agent| is_word(agent, MAX_AGENT_LEN))
                 && (100..=599).contains(&record.status)
         });
         let drawn = self.drawn.iter().all(|drawn| drawn.calls <= MAX_COUNT);
@@ -233,4 +262,20 @@ impl RecordBatch {
 /// PostgreSQL keeps no NUL, and no page should show a line break that a stranger put there.
 fn is_word(text: &str, longest: usize) -> bool {
     text.len() <= longest && !text.chars().any(crate::text::misleads)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_user_agent_is_kept_what_is_harmless_and_short() {
+        assert_eq!(user_agent("curl/8.5.0").as_deref(), Some("curl/8.5.0"));
+        assert_eq!(user_agent(" a\r\nb\0 ").as_deref(), Some("ab"));
+        assert_eq!(user_agent("\t "), None);
+        let secret = format!("tool keyway_live_{}", "a".repeat(38));
+        assert!(!user_agent(&secret).unwrap().contains(&"a".repeat(38)), "a credential is masked");
+        let long = user_agent(&"é ".repeat(200)).unwrap();
+        assert!(long.len() <= MAX_AGENT_LEN && is_word(&long, MAX_AGENT_LEN));
+    }
 }

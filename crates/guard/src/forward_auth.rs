@@ -123,6 +123,7 @@ async fn check(request: HttpRequest, forward: web::Data<ForwardAuth>) -> HttpRes
             refused: decision.as_ref().err(),
             latency: guard.since(arrival.moment),
         },
+        || header(request.headers(), "user-agent"),
     );
     let mut answer = match &decision {
         Ok(()) => HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).finish(),

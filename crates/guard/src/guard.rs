@@ -142,9 +142,10 @@ impl Guard {
         self.inner.check_now(parts)
     }
 
-    /// Writes down how a call went, once it is answered.
-    pub fn record(&self, verdict: &Verdict, call: &Call<'_>) {
-        self.inner.recorder.record(verdict, call);
+    /// Writes down how a call went, once it is answered. The `User-Agent` that `agent` finds is asked for only where a
+    /// record of its own is kept.
+    pub fn record<'h>(&self, verdict: &Verdict, call: &Call<'_>, agent: impl FnOnce() -> Option<&'h str>) {
+        self.inner.recorder.record(verdict, call, agent);
     }
 
     /// Microseconds since `arrived`, for [`Call::latency`].

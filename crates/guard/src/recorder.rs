@@ -12,7 +12,7 @@ use keyway_core::clock::{Clock, Duration};
 use keyway_core::facts::{Facts, Method};
 use keyway_core::ids::{BatchId, EntityId};
 use keyway_core::quota::Drawn;
-use keyway_core::record::{Lacked, MAX_BATCH, MAX_ROUTE_LEN, Outcome, Record, RecordBatch};
+use keyway_core::record::{Lacked, MAX_BATCH, MAX_ROUTE_LEN, Outcome, Record, RecordBatch, user_agent};
 use keyway_core::refusal::Refusal;
 use keyway_core::source::{RecordSink, SourceError};
 use parking_lot::Mutex;
@@ -123,8 +123,13 @@ impl Recorder {
         (self.usages.lock().len(), self.queue.max_capacity() - self.queue.capacity())
     }
 
-    /// Counts a call and, if it is one to be written down, queues its record.
-    pub(crate) fn record(&self, verdict: &Verdict, call: &Call<'_>) {
+    /// Counts a call and, if it is one to be written down, queues its record; `agent` is asked only then.
+    pub(crate) fn record<'h>(
+        &self,
+        verdict: &Verdict,
+        call: &Call<'_>,
+        agent: impl FnOnce() -> Option<&'h str>,
+    ) {
         if self.sink.is_none() {
             return;
         }
@@ -132,7 +137,7 @@ impl Recorder {
         let latency_us = u32::try_from(call.latency.as_micros().max(0)).unwrap_or(u32::MAX);
         let route = cut(call.route);
         if let Some(entry) = verdict.entry() {
-            entry.usage.count(route, outcome(refusal, call.status), latency_us);
+            entry.usage.count(route, Outcome::of(refusal, call.status), latency_us);
             if verdict.refusal().is_none() {
                 entry.usage.used(verdict.arrived().wall, verdict.address());
             }
@@ -141,7 +146,10 @@ impl Recorder {
         if !always && !self.take_share() {
             return;
         }
-        let record = self.line(verdict, call, refusal, (route, latency_us));
+        let record = Record {
+            user_agent: agent().and_then(user_agent),
+            ..self.line(verdict, call, refusal, (route, latency_us))
+        };
         if self.queue.try_send(record).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -168,6 +176,7 @@ impl Recorder {
             lacked: refusal.and_then(Lacked::of),
             address: verdict.address(),
             latency_us,
+            user_agent: None,
         }
     }
 
@@ -263,15 +272,4 @@ fn drain<T>(list: &mut Vec<T>) -> Vec<T> {
 
 fn cut(route: &str) -> &str {
     route.get(..route.floor_char_boundary(MAX_ROUTE_LEN)).unwrap_or_default()
-}
-
-fn outcome(refusal: Option<&Refusal>, status: u16) -> Outcome {
-    match refusal.map(Refusal::status) {
-        None if status >= 500 => Outcome::Failed,
-        None => Outcome::Ok,
-        Some(403) => Outcome::Forbidden,
-        Some(429) => Outcome::Limited,
-        Some(503) => Outcome::Unavailable,
-        Some(_) => Outcome::Unauthenticated,
-    }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform};
-use actix_web::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use actix_web::http::header::{AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse};
 use keyway_core::oauth::dpop::PROOF_HEADER;
 use keyway_core::refusal::Refusal;
@@ -216,7 +216,7 @@ impl UnderWay {
                 refused: extensions.get::<Refused>().map(|refused| &refused.0),
                 latency: guard.since(self.arrival.moment),
             };
-            guard.record(verdict, &call);
+            guard.record(verdict, &call, || request.headers().get(USER_AGENT)?.to_str().ok());
         });
         drop(extensions);
         answer

@@ -20,10 +20,10 @@ async fn calls_are_counted_and_refusals_written_down_in_one_batch() {
     let key = house.key_with(|facts| facts.budgets.own = "60/min burst=3".parse().unwrap());
     for _ in 0..3 {
         let verdict = house.call(key.expose()).await;
-        house.guard.record(&verdict, &answered(&verdict, 200));
+        house.guard.record(&verdict, &answered(&verdict, 200), || None);
     }
     let verdict = house.call(key.expose()).await;
-    house.guard.record(&verdict, &answered(&verdict, 429));
+    house.guard.record(&verdict, &answered(&verdict, 429), || Some("curl/8.5.0\0"));
     assert!(house.guard.flush().await);
     let batches = house.source.batches.lock();
     let [batch] = batches.as_slice() else { panic!("one batch, not {}", batches.len()) };
@@ -35,6 +35,7 @@ async fn calls_are_counted_and_refusals_written_down_in_one_batch() {
     let refused = batch.records.last().unwrap();
     assert_eq!((refused.failed, refused.code.as_deref()), (Some(Check::Limit), Some("limit_exceeded")));
     assert_eq!(refused.request, verdict.request());
+    assert_eq!(refused.user_agent.as_deref(), Some("curl/8.5.0"));
 }
 
 #[tokio::test]
@@ -42,12 +43,12 @@ async fn what_could_not_be_written_goes_out_again_under_the_same_id() {
     let house = House::new();
     let key = house.key();
     let verdict = house.call(key.expose()).await;
-    house.guard.record(&verdict, &answered(&verdict, 200));
+    house.guard.record(&verdict, &answered(&verdict, 200), || None);
     house.source.failing.store(true, Ordering::SeqCst);
     assert!(!house.guard.flush().await);
     assert!(!house.guard.flush().await);
     house.source.failing.store(false, Ordering::SeqCst);
-    house.guard.record(&verdict, &answered(&verdict, 200));
+    house.guard.record(&verdict, &answered(&verdict, 200), || None);
     assert!(house.guard.flush().await);
     assert!(house.guard.flush().await);
     let calls: u64 = house.source.batches.lock().iter().flat_map(|b| &b.counts).map(|c| c.calls).sum();
@@ -60,7 +61,7 @@ async fn stopping_writes_what_waits() {
     let key = house.key();
     let running = house.guard.start();
     let verdict = house.call(key.expose()).await;
-    house.guard.record(&verdict, &answered(&verdict, 200));
+    house.guard.record(&verdict, &answered(&verdict, 200), || None);
     running.stop().await;
     assert_eq!(house.source.batches.lock().len(), 1);
 }

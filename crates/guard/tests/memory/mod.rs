@@ -175,7 +175,7 @@ impl House {
             refused: None,
             latency: self.guard.since(arrival.moment),
         };
-        self.guard.record(&verdict, &call);
+        self.guard.record(&verdict, &call, || None);
         verdict
     }
 }

@@ -192,6 +192,7 @@ async fn a_batch_counts_once_and_counts_add_up() {
                 lacked: None,
                 address: Some([192, 0, 2, 1].into()),
                 latency_us: 10,
+                user_agent: Some("curl/8.5.0".into()),
             }],
             drawn: Vec::new(),
         };

@@ -162,7 +162,7 @@ fn insert(conn: &mut Conn, audience: &Audience, record: &Record) -> Result<(), S
                 request_records::code.eq(record.code.as_deref()),
                 request_records::address.eq(text_opt(record.address.as_ref())),
                 request_records::latency_us.eq(i64::from(record.latency_us)),
-                request_records::user_agent.eq(None::<String>),
+                request_records::user_agent.eq(record.user_agent.as_deref()),
                 request_records::needed.eq(record.lacked.as_ref().map(|lacked| &*lacked.needed)),
                 request_records::root.eq(text_opt(record.credential.as_ref())),
                 request_records::missing.eq(record.lacked.as_ref().map(|lacked| &*lacked.missing)),

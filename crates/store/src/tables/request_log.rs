@@ -44,6 +44,8 @@ pub struct LoggedRequest {
     pub address: Option<IpAddr>,
     /// Microseconds from arrival to answer.
     pub latency_us: u64,
+    /// What the client called itself.
+    pub user_agent: Option<String>,
 }
 
 #[derive(Queryable, Selectable)]
@@ -63,6 +65,7 @@ struct Row {
     missing: Option<String>,
     address: Option<String>,
     latency_us: i64,
+    user_agent: Option<String>,
 }
 
 impl TryFrom<Row> for LoggedRequest {
@@ -83,6 +86,7 @@ impl TryFrom<Row> for LoggedRequest {
             lacked: lacked.map(|(needed, missing)| Lacked { needed: needed.into(), missing: missing.into() }),
             address: TABLE.parse_opt("address", row.address.as_deref())?,
             latency_us: TABLE.count("latency_us", row.latency_us)?,
+            user_agent: row.user_agent,
         })
     }
 }

@@ -132,6 +132,7 @@ impl World {
                 lacked: None,
                 address: None,
                 latency_us: 10,
+                user_agent: None,
             }],
             drawn: Vec::new(),
         }

@@ -149,8 +149,18 @@ pub(super) async fn csv(
     });
     let (found, keys) = read.await?;
     let names = names(&keys);
-    let columns =
-        ["time", "method", "route", "status", "outcome", "latency_ms", "address", "credential", "request_id"];
+    let columns = [
+        "time",
+        "method",
+        "route",
+        "status",
+        "outcome",
+        "latency_ms",
+        "address",
+        "user_agent",
+        "credential",
+        "request_id",
+    ];
     let mut table = Csv::new(&columns);
     for request in &found {
         let row = row(request, &names);
@@ -162,6 +172,7 @@ pub(super) async fn csv(
             &row.outcome,
             &row.latency,
             row.address.as_deref().unwrap_or_default(),
+            request.user_agent.as_deref().unwrap_or_default(),
             row.credential.as_deref().unwrap_or_default(),
             &row.id.to_string(),
         ]);

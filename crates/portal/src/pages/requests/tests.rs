@@ -45,6 +45,7 @@ async fn call(
         lacked: refusal.and_then(Lacked::of),
         address: Some([192, 0, 2, 7].into()),
         latency_us: 1_450,
+        user_agent: Some("=curl/8.5.0".into()),
     };
     let batch = RecordBatch {
         id: BatchId::new(now, &*portal.portal.random),
@@ -103,6 +104,9 @@ async fn the_log_shows_ones_own_requests_filtered_and_as_csv() {
         }
         let file = ada.get("/requests.csv").await.expect(200);
         assert!(file.body.contains("\"'=cmd|<b>\"") && file.header("content-type").starts_with("text/csv"));
+        assert!(file.body.contains("'=curl/8.5.0"), "{}", file.body);
+        let explained = ada.get(&format!("/requests/{refused}")).await.expect(200);
+        assert!(explained.body.contains("=curl/8.5.0"), "{}", explained.body);
 
         portal.execute("UPDATE accounts SET is_admin = TRUE");
         assert_eq!(shows(&bob.get("/requests").await.expect(200).body), [false, false, true, false]);
