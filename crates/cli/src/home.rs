@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use keyway_core::Random;
+use keyway_core::secret::PlainSecret;
 use keyway_store::DatabaseUrl;
 use keyway_store::seal::{KEY_LEN, MasterKey};
 use zeroize::Zeroizing;
@@ -14,6 +15,19 @@ use crate::config::Config;
 
 /// The longest master key file, in bytes.
 const MAX_KEY_FILE: u64 = 4_096;
+
+/// The password of the demo people: in the data folder, made if it is missing.
+///
+/// # Errors
+/// When the file cannot be read or written.
+pub fn demo_password(folder: &Path, make: impl FnOnce() -> PlainSecret) -> anyhow::Result<PlainSecret> {
+    let path = folder.join("demo-password");
+    if !path.exists() {
+        write_private(&path, make().expose()).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let text = Zeroizing::new(std::fs::read_to_string(&path).with_context(|| path.display().to_string())?);
+    Ok(PlainSecret::new(text.trim()))
+}
 
 /// Makes the data folder and the database's, if they are missing.
 ///

@@ -7,6 +7,7 @@
 //! | [`telemetry`] [`output`] | log lines; results and errors |
 //! | [`home`] [`house`] | the data folder; the parts put together |
 //! | [`demo`] | the demo identity provider beside `keyway dev` |
+//! | [`demo_data`] | people, credentials and calls to look at, for `keyway dev --demo-data` |
 //! | [`forward_auth`] [`metrics`] | the listeners for proxies and for Prometheus |
 //! | [`remote`] | the sample API as a resource server |
 //! | [`listeners`] [`servers`] [`tasks`] | sockets, servers, and what runs beside them |
@@ -19,6 +20,7 @@ pub mod args;
 pub mod commands;
 pub mod config;
 pub mod demo;
+pub mod demo_data;
 pub mod forward_auth;
 pub mod home;
 pub mod house;

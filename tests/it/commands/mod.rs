@@ -2,4 +2,5 @@
 
 mod beside;
 mod database;
+mod demo_data;
 mod settings;

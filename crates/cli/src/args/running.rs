@@ -6,6 +6,9 @@ use clap::{Args as Group, Subcommand, ValueEnum};
 
 #[derive(Group, Debug, Default)]
 pub struct Dev {
+    /// Fill in two people, a team, credentials in every state and 30 days of calls, once.
+    #[arg(long)]
+    pub demo_data: bool,
     /// Read templates and static files from this folder at each request.
     #[arg(long, value_name = "DIR")]
     pub web_dir: Option<PathBuf>,

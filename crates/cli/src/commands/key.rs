@@ -34,7 +34,8 @@ pub async fn run(house: &House, which: Key, output: Output) -> anyhow::Result<()
     }
 }
 
-fn rules(house: &House) -> KeyRules {
+/// What the operator's keys rest on.
+pub fn rules(house: &House) -> KeyRules {
     KeyRules {
         catalogue: Arc::new(house.config.catalogue.clone()),
         limits: house.limit_defaults(),

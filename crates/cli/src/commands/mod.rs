@@ -3,7 +3,7 @@
 mod client;
 mod database;
 mod doctor;
-mod key;
+pub(crate) mod key;
 mod key_import;
 pub mod login;
 mod login_device;
@@ -13,7 +13,7 @@ pub mod servers;
 mod settings;
 mod signing_key;
 mod token;
-mod user;
+pub(crate) mod user;
 
 use crate::args::{Args, Command, Common};
 use crate::config::{Config, Mode, Sources};

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::args::{self, Verify};
 use crate::config::Config;
 use crate::demo::Demo;
+use crate::demo_data;
 use crate::house::{House, Missing};
 use crate::output::say;
 use crate::servers::{Servers, StopSignals};
@@ -37,6 +38,7 @@ pub fn dev(mut config: Config, args: &args::Dev) -> anyhow::Result<()> {
         let metrics_sockets = metrics::listen(&config)?;
         let demo = open_demo(&mut config).await;
         let house = House::open(config, Missing { master_key: true, migrations: true }).await?;
+        let filled = if args.demo_data { fill(&house).await } else { String::new() };
         let mut servers = Servers::new()?;
         let demo = demo.map(|demo| demo.serve(args.web_dir.as_deref(), &mut servers)).transpose()?;
         let portal = start_portal(&house, portal_sockets, args.web_dir.as_deref(), &mut servers)?;
@@ -49,7 +51,7 @@ pub fn dev(mut config: Config, args: &args::Dev) -> anyhow::Result<()> {
         }
         start_sample_api(&house.sample_api(guard)?, api_sockets, &mut servers)?;
         let link = bootstrap_link(&house).await?;
-        say(&banner(&house.config, demo.as_ref(), link.as_deref().map(String::as_str)));
+        say(&banner(&house.config, demo.as_ref(), &filled, link.as_deref().map(String::as_str)));
         run_until_stopped(stop, demo.into_iter().chain([house]), servers).await
     })
 }
@@ -205,7 +207,19 @@ async fn bootstrap_link(house: &House) -> anyhow::Result<Option<Zeroizing<String
     }))
 }
 
-fn banner(config: &Config, demo: Option<&House>, bootstrap: Option<&str>) -> String {
+/// Makes the demo data, and says as whom one signs in. Everything else works without it.
+async fn fill(house: &House) -> String {
+    match demo_data::fill(house, PasswordCost::STANDARD).await {
+        Ok(password) => format!(
+            "Demo data: sign in as {} with the password\n  {}\n",
+            demo_data::ADDRESSES.join(" or "),
+            password.expose()
+        ),
+        Err(error) => format!("There is no demo data: {error:#}\n"),
+    }
+}
+
+fn banner(config: &Config, demo: Option<&House>, filled: &str, bootstrap: Option<&str>) -> String {
     let url = &config.public_url;
     let provider = demo.map_or_else(String::new, |demo| {
         format!("  demo login  {} (an identity provider to sign in with)\n", demo.config.public_url)
@@ -218,6 +232,7 @@ fn banner(config: &Config, demo: Option<&House>, bootstrap: Option<&str>) -> Str
         config.sample_audience(),
         config.data_dir.display(),
     );
+    text.push_str(filled);
     if let Some(link) = bootstrap {
         text.push_str(&format!("There is no administrator yet. This link makes one, once:\n  {link}\n"));
     }

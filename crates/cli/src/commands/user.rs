@@ -90,7 +90,7 @@ fn read_password(email: &Email) -> anyhow::Result<PlainSecret> {
 }
 
 /// 120 random bits, in groups that can be read out.
-fn make_password(house: &House) -> PlainSecret {
+pub fn make_password(house: &House) -> PlainSecret {
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let mut bytes = zeroize::Zeroizing::new([0_u8; 24]);
     house.random.fill(&mut *bytes);
