@@ -21,8 +21,10 @@ use habits::{Habit, Hours, Route};
 const HOUR: Duration = Duration::hours(1);
 /// The shape of the calls is the same in each database; ids are not.
 const SEED: u64 = 1843;
-/// At most so many calls of one kind are told one by one in an hour.
-const TOLD: u64 = 3;
+/// At most so many refused calls of one kind are told one by one in an hour.
+const TOLD: u64 = 2;
+/// Of so many hours with good calls of one kind, one has a call that is told.
+const SAMPLE: u64 = 6;
 /// Calls in a thousand of a credential that no longer works.
 const KNOCKS: u64 = 60;
 /// How busy an office is from midnight on, in a thousand.
@@ -210,7 +212,10 @@ impl Teller {
             calls,
             latency_sum_us: calls * latency_us(&self.dice),
         });
-        let told = if refusal.is_some() { calls.min(TOLD) } else { self.dice.below(2).min(calls) };
+        let told = match refusal {
+            Some(_) => calls.min(TOLD),
+            None => u64::from(self.dice.below(SAMPLE) == 0),
+        };
         for _ in 0..told {
             let at = self.moment(start);
             let id = if caller.tokens { TokenId::new(start, &*self.random).entity() } else { caller.counted };
