@@ -17,6 +17,7 @@ use keyway_portal::Portal;
 use keyway_portal::flows::jwt::{self, KeyRing};
 use keyway_portal::flows::tokens::Issuance;
 use keyway_portal::flows::{Act, clients};
+use keyway_portal::live::Listeners;
 use keyway_portal::mail::MailBell;
 use keyway_portal::metrics::Metrics;
 use keyway_portal::oauth::known_clients::KnownClients;
@@ -234,6 +235,7 @@ impl House {
             outgoing: self.outgoing.clone(),
             outside: Arc::clone(&self.outside),
             providers: self.providers()?,
+            live: Listeners::default(),
             mail_bell: MailBell::default(),
             metrics: Metrics::new()?,
             issuance: self.issuance(),

@@ -17,6 +17,7 @@ const PATIENCE_SECONDS: u64 = 5;
 pub struct Servers {
     servers: Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
     tasks: Vec<JoinHandle<()>>,
+    farewells: Vec<Box<dyn FnOnce() + Send>>,
     guards: Vec<Running>,
     guard_sizes: GuardSizes,
 }
@@ -28,7 +29,13 @@ impl Servers {
     /// Never, unless two metrics have one name.
     pub fn new() -> anyhow::Result<Self> {
         let guard_sizes = GuardSizes::new()?;
-        Ok(Self { servers: Vec::new(), tasks: Vec::new(), guards: Vec::new(), guard_sizes })
+        Ok(Self {
+            servers: Vec::new(),
+            tasks: Vec::new(),
+            farewells: Vec::new(),
+            guards: Vec::new(),
+            guard_sizes,
+        })
     }
 
     /// Serves what `configure` says on `listeners`, until [`Self::stop`].
@@ -62,6 +69,11 @@ impl Servers {
         self.tasks.push(tokio::spawn(task));
     }
 
+    /// Does `farewell` before the servers are asked to end: what would keep answers from ending, ends.
+    pub fn when_stopping(&mut self, farewell: impl FnOnce() + Send + 'static) {
+        self.farewells.push(Box::new(farewell));
+    }
+
     /// Lets `guard`, that of `place`, follow the change feed and write its records, until the servers have stopped.
     pub fn guard(&mut self, place: &'static str, guard: &Guard) {
         self.guard_sizes.watch(place, guard);
@@ -75,6 +87,9 @@ impl Servers {
 
     /// Stops accepting, finishes what is under way, and ends the tasks.
     pub async fn stop(self) {
+        for farewell in self.farewells {
+            farewell();
+        }
         let stopping: Vec<_> =
             self.servers.iter().map(|(handle, _)| tokio::spawn(handle.stop(true))).collect();
         for stopped in stopping {

@@ -56,6 +56,8 @@ pub struct Visitor {
     pub path: String,
     /// From where.
     pub origin: Origin,
+    /// Whether a page that follows along fetches itself again.
+    pub is_part: bool,
 }
 
 impl Visitor {
@@ -89,6 +91,7 @@ impl FromRequest for Visitor {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let (session, path, portal) = (request.get_session(), request.path().to_owned(), portal(request));
         let user_agent = request.headers().get(USER_AGENT).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let is_part = request.headers().contains_key("keyway-part");
         let address = ClientAddress::of(request);
         Box::pin(async move {
             let (portal, ClientAddress(address)) = (portal?, address?);
@@ -100,7 +103,7 @@ impl FromRequest for Visitor {
                     view = session::sign_out(&session, portal.now(), &*portal.random)?;
                 }
             }
-            Ok(Self { session, view, person, path, origin: Origin { address, user_agent } })
+            Ok(Self { session, view, person, path, origin: Origin { address, user_agent }, is_part })
         })
     }
 }

@@ -15,6 +15,7 @@
 //! | [`providers`] | signing in with, and connecting, other providers: the protocol |
 //! | [`outside`] | tokens of trusted issuers |
 //! | `chart` | counts as bars and sparklines |
+//! | [`live`] | pages that follow what happens |
 //! | [`mail`] [`render`] [`passwords`] | mails, templates, hashing on threads of its own; what people are told: [`flows::notices`] |
 //! | [`settings`] [`state`] | what is set; what all handlers share |
 //! | [`operations`] [`metrics`] | health, and what is counted |
@@ -41,6 +42,7 @@ pub mod flows;
 pub mod form;
 pub mod headers;
 mod known;
+pub mod live;
 pub mod mail;
 pub mod metrics;
 pub mod oauth;

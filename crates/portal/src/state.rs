@@ -23,6 +23,7 @@ use crate::extract::Visitor;
 use crate::flows::Act;
 use crate::flows::notices::Notices;
 use crate::flows::tokens::Issuance;
+use crate::live::Listeners;
 use crate::mail::MailBell;
 use crate::metrics::Metrics;
 use crate::oauth::known_clients::KnownClients;
@@ -63,6 +64,8 @@ pub struct Portal {
     pub guard: Guard,
     /// The clients that asked for tokens, or about them, lately.
     pub known_clients: KnownClients,
+    /// Pages that follow along.
+    pub live: Listeners,
     /// Wakes who sends mails.
     pub mail_bell: MailBell,
     /// Speaks to other hosts.
@@ -152,7 +155,8 @@ impl Portal {
         template: &str,
         context: impl Serialize,
     ) -> Result<HttpResponse, PageError> {
-        let flash = session::take::<Flash>(&visitor.session, FLASH);
+        // A page that fetches itself again shows parts alone: what the last form did waits for a whole page.
+        let flash = if visitor.is_part { None } else { session::take::<Flash>(&visitor.session, FLASH) };
         let chrome = Chrome {
             csrf: visitor.view.csrf.masked(&*self.random),
             user: visitor.person.as_ref().map(crate::extract::Person::chrome),

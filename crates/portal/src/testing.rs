@@ -26,6 +26,7 @@ use keyway_store::testing::{Backend, TestDatabase};
 use crate::flows::jwt::KeyRing;
 use crate::flows::notices::Notices;
 use crate::flows::tokens::Issuance;
+use crate::live::Listeners;
 use crate::mail::MailBell;
 use crate::metrics::Metrics;
 use crate::oauth::known_clients::KnownClients;
@@ -120,6 +121,7 @@ impl TestPortal {
             outgoing,
             outside,
             providers: Registry::default(),
+            live: Listeners::default(),
             mail_bell: MailBell::default(),
             metrics: Metrics::new().unwrap(),
             issuance,

@@ -68,8 +68,17 @@ impl Browser {
         panic!("{path}: too many redirects");
     }
 
+    /// A request whose answer does not end.
+    pub async fn open(&self, path: &str) -> reqwest::Response {
+        self.send(Method::GET, &self.at(path), None).await
+    }
+
     async fn once(&self, method: Method, url: &Url, body: Option<String>) -> Reply {
         let what = format!("{method} {url}");
+        Reply::read(what, self.send(method, url, body).await).await
+    }
+
+    async fn send(&self, method: Method, url: &Url, body: Option<String>) -> reqwest::Response {
         let mut request = self
             .http
             .request(method.clone(), url.clone())
@@ -86,11 +95,11 @@ impl Browser {
                 .header("origin", self.portal.origin().ascii_serialization())
                 .body(body);
         }
-        let response = request.send().await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        let response = request.send().await.unwrap_or_else(|error| panic!("{method} {url}: {error}"));
         for cookie in response.headers().get_all("set-cookie") {
             self.keep(cookie.to_str().expect("a cookie in ASCII"));
         }
-        Reply::read(what, response).await
+        response
     }
 
     fn keep(&self, cookie: &str) {

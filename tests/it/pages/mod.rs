@@ -2,3 +2,4 @@
 
 mod accounts;
 mod bad_input;
+mod live;

@@ -7,6 +7,7 @@ use actix_web::web;
 use anyhow::Context;
 use keyway_portal::backchannel;
 use keyway_portal::flows::bootstrap;
+use keyway_portal::live;
 use keyway_portal::mail::{self, Mailer};
 use keyway_portal::passwords::PasswordCost;
 use keyway_portal::providers::renewal;
@@ -143,6 +144,9 @@ fn start_portal(
         None => Mailer::folder(&house.config.data_dir),
     };
     servers.beside(mail::deliver(portal.clone().into_inner(), mailer));
+    servers.beside(live::keep_looking(portal.clone().into_inner()));
+    let listened = portal.clone();
+    servers.when_stopping(move || listened.live.close());
     servers.beside(backchannel::deliver(portal.clone().into_inner()));
     servers.beside(renewal::keep_fresh(portal.clone().into_inner()));
     servers.guard("portal", &portal.guard);

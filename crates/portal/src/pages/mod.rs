@@ -17,6 +17,7 @@ mod forgot;
 mod fresh;
 pub mod keys;
 mod letters;
+mod live;
 mod logout;
 mod overview;
 mod password_check;
@@ -59,6 +60,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
         .configure(bootstrap::configure)
         .configure(fresh::configure)
         .configure(overview::configure)
+        .configure(live::configure)
         .configure(settings::configure)
         .configure(connections::configure)
         .configure(admin::configure)

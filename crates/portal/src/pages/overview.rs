@@ -25,6 +25,7 @@ const EVENTS: u32 = 8;
 struct Page {
     first_run: bool,
     steps: Steps,
+    done: usize,
     counts: Counts,
     usage: Option<Usage>,
     attention: Vec<Attention>,
@@ -91,6 +92,7 @@ async fn show(portal: web::Data<Portal>, me: SignedIn) -> Result<HttpResponse, P
     let page = Page {
         first_run: !(key && call && jwt && app),
         steps: Steps { key, call, jwt, app },
+        done: [key, call, jwt, app].into_iter().filter(|done| *done).count(),
         counts: Counts { keys, families, grants },
         usage: call.then_some(Usage { accepted, refused }),
         attention,

@@ -24,6 +24,7 @@ pub mod families;
 pub mod family_counts;
 pub mod grants;
 pub mod ledger;
+pub mod live;
 pub mod logout_notices;
 pub mod mail_links;
 pub mod muted_mails;

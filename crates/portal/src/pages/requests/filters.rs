@@ -18,6 +18,8 @@ pub struct Filters {
     route: String,
     /// Administrators: everybody's.
     all: String,
+    /// Whether the page follows what comes.
+    live: String,
     /// The row that the page before ended with: `<microseconds>_<id>`.
     #[serde(skip_serializing)]
     before: String,
@@ -45,6 +47,9 @@ impl Filters {
         }
         if filter.before.is_none() {
             self.before.clear();
+        }
+        if self.live != "yes" || !self.before.is_empty() {
+            self.live.clear();
         }
         self.route = filter.route.unwrap_or_default();
         self.all = if filter.owner.is_none() { "yes".to_owned() } else { String::new() };
@@ -77,6 +82,18 @@ impl Filters {
         self.before.is_empty()
     }
 
+    /// Whether the page follows what comes.
+    pub(super) fn is_live(&self) -> bool {
+        !self.live.is_empty()
+    }
+
+    /// The same page, following what comes or not; nothing where older rows are shown.
+    pub(super) fn switch(&self, path: &str, all: bool) -> Option<String> {
+        let live = if self.is_live() { String::new() } else { "yes".to_owned() };
+        let other = Self { live, ..self.clone() };
+        self.is_first_page().then(|| other.address(path, "", all))
+    }
+
     /// Whether something is filtered besides a credential that `is_fixed`.
     pub(super) fn filters_something(&self, is_fixed: bool) -> bool {
         let chosen = [&self.outcome, &self.class, &self.route].iter().any(|field| !field.is_empty());
@@ -93,6 +110,7 @@ impl Filters {
             ("class", &self.class),
             ("route", &self.route),
             ("all", if all { "yes" } else { "" }),
+            ("live", if before.is_empty() && !path.ends_with(".csv") { &self.live } else { "" }),
             ("before", before),
         ];
         let mut query = url::form_urlencoded::Serializer::new(String::new());

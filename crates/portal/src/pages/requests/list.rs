@@ -59,6 +59,8 @@ struct Context<'f> {
     /// The credential that it is about, if it is about one alone.
     key: Option<&'f Subject>,
     filtered: bool,
+    live: bool,
+    switch: Option<String>,
     is_admin: bool,
     /// Whether everybody's are shown.
     all: bool,
@@ -126,6 +128,8 @@ pub async fn page(
         keys: own.iter().map(key).collect(),
         outcomes: outcomes(),
         filtered: filters.filters_something(subject.is_some()) || !filters.is_first_page(),
+        live: filters.is_live(),
+        switch: filters.switch(path, all),
         is_admin: me.is_admin,
         all,
         path,

@@ -1,0 +1,104 @@
+//! What pages that follow along want to know once a second: in a few cheap statements, for all of them at once.
+
+use std::collections::{HashMap, HashSet};
+
+use diesel::dsl::max;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use keyway_core::ids::{OwnerId, SessionId};
+use keyway_core::{Duration, Timestamp};
+
+use crate::conn::Conn;
+use crate::error::StoreError;
+use crate::schema::{audit, record_batches, sessions, usage_counts};
+use crate::types::Table;
+
+const AUDIT: Table = Table("audit");
+const SESSIONS: Table = Table("sessions");
+const COUNTS: Table = Table("usage_counts");
+/// How far back is looked. A guard's batch may be late; nothing older is news.
+const WINDOW: Duration = Duration::hours(2);
+
+/// Where an owner's things stand. Only whether it differs from an earlier one means something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Calls counted lately.
+    pub calls: u64,
+    /// When something was last done, in microseconds.
+    pub deeds: i64,
+}
+
+/// Where things stand for all who were asked about.
+#[derive(Clone, Debug, Default)]
+pub struct Standings {
+    /// Of each owner.
+    pub owners: HashMap<OwnerId, Standing>,
+    /// Of everybody together.
+    pub everybody: Standing,
+    /// The sessions that have not ended.
+    pub sessions: HashSet<SessionId>,
+}
+
+/// Where things stand for `owners`, and which of `sessions` have not ended.
+///
+/// # Errors
+/// When a statement fails or a row cannot be read.
+pub fn standings(
+    conn: &mut Conn,
+    owners: &[OwnerId],
+    sessions: &[SessionId],
+    now: Timestamp,
+) -> Result<Standings, StoreError> {
+    let since = (now - WINDOW).as_micros();
+    let names: Vec<String> = owners.iter().map(ToString::to_string).collect();
+    let mut standings = Standings::default();
+    let counts: Vec<(String, i64)> = usage_counts::table
+        .filter(usage_counts::owner_id.eq_any(&names).and(usage_counts::bucket.ge(since)))
+        .group_by(usage_counts::owner_id)
+        .select((usage_counts::owner_id, diesel::dsl::sql::<BigInt>("CAST(SUM(count) AS BIGINT)")))
+        .load(conn)?;
+    for (owner, calls) in counts {
+        let owner = COUNTS.parse("owner_id", &owner)?;
+        standings.owners.entry(owner).or_default().calls = COUNTS.count("count", calls)?;
+    }
+    let deeds: Vec<(Option<String>, Option<i64>)> = audit::table
+        .filter(audit::owner_id.eq_any(&names).and(audit::at.ge(since)))
+        .group_by(audit::owner_id)
+        .select((audit::owner_id, max(audit::at)))
+        .load(conn)?;
+    for (owner, at) in deeds {
+        if let Some(owner) = AUDIT.parse_opt("owner_id", owner.as_deref())? {
+            standings.owners.entry(owner).or_default().deeds = at.unwrap_or_default();
+        }
+    }
+    let arrived: i64 = record_batches::table
+        .filter(record_batches::received_at.ge(since))
+        .select(diesel::dsl::count_star())
+        .get_result(conn)?;
+    standings.everybody.calls = u64::try_from(arrived).unwrap_or_default();
+    let names: Vec<String> = sessions.iter().map(ToString::to_string).collect();
+    let alive: Vec<String> = sessions::table
+        .filter(sessions::id.eq_any(names).and(sessions::expires_at.gt(now.as_micros())))
+        .select(sessions::id)
+        .load(conn)?;
+    for id in alive {
+        standings.sessions.insert(SESSIONS.parse("id", &id)?);
+    }
+    Ok(standings)
+}
+
+/// Whether something arrived or was done after `since`, for `owner` or, with none, for anybody.
+///
+/// # Errors
+/// When a statement fails.
+pub fn anything_since(conn: &mut Conn, owner: Option<OwnerId>, since: Timestamp) -> Result<bool, StoreError> {
+    let since = since.as_micros();
+    let arrived: i64 =
+        record_batches::table.filter(record_batches::received_at.gt(since)).count().get_result(conn)?;
+    let mut done = audit::table.filter(audit::at.gt(since)).select(diesel::dsl::count_star()).into_boxed();
+    if let Some(owner) = owner {
+        done = done.filter(audit::owner_id.eq(owner.to_string()));
+    }
+    let done: i64 = done.get_result(conn)?;
+    Ok(arrived + done > 0)
+}
