@@ -16,7 +16,9 @@ use anyhow::bail;
 use keyway_core::secret::PlainSecret;
 use keyway_core::{Duration, Timestamp};
 use keyway_portal::flows::Act;
+use keyway_portal::flows::notices::Notices;
 use keyway_portal::passwords::PasswordCost;
+use keyway_portal::render::{Branding, Renderer};
 use keyway_store::tables::audit::Actor;
 
 use crate::commands::user::make_password;
@@ -42,7 +44,10 @@ pub async fn fill(house: &House, cost: PasswordCost) -> anyhow::Result<PlainSecr
         bail!("it is made of calls to the sample API, which the settings leave out");
     }
     let password = home::demo_password(&house.config.data_dir, || make_password(house))?;
-    let story = Story { house, now: house.clock.now() };
+    // Nobody is told of what is long past.
+    let notices =
+        Notices::new(&Renderer::embedded(Branding::default())?, house.config.public_url.as_str(), true);
+    let story = Story { house, now: house.clock.now(), notices };
     let Some(people) = people::make(&story, &password, cost).await? else { return Ok(password) };
     let mut callers = keys::make(&story, &people).await?;
     callers.extend(tokens::make(&story, &people).await?);
@@ -55,6 +60,7 @@ pub async fn fill(house: &House, cost: PasswordCost) -> anyhow::Result<PlainSecr
 struct Story<'h> {
     house: &'h House,
     now: Timestamp,
+    notices: Notices,
 }
 
 impl Story<'_> {

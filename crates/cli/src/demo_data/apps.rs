@@ -109,8 +109,9 @@ async fn authorise(
     let redirect_uri = client.redirect_uris.first().map(ToString::to_string).unwrap_or_default();
     let (brand, app, to, made) =
         (house.config.shapes.brand.clone(), client.clone(), redirect_uri.clone(), act.clone());
+    let notices = story.notices.clone();
     let code = house.store.write(move |tx| {
-        let code = authorize::approve(tx, &made, &brand, &app, &to, &request, &by)?;
+        let code = authorize::approve(tx, &made, &brand, &app, &to, &request, &by, &notices)?;
         let grant = keyway_store::tables::grants::find_of(tx.conn(), by.owner, app.id)?;
         Ok::<_, StoreError>((code, grant))
     });

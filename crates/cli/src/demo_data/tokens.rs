@@ -1,7 +1,5 @@
 //! JWT pairs: one that is refreshed, one that ran out, one that was revoked, one that was stolen.
 
-use std::sync::Arc;
-
 use anyhow::Context as _;
 use keyway_core::Duration;
 use keyway_core::ids::{ClientId, FamilyId};
@@ -96,7 +94,7 @@ async fn refresh(
     let client = client.context("the built-in client is missing")?;
     let presented = refresh::Presented { token, client, scope: None, resource: None, proven: None };
     let act = story.act(owner, story.ago(age));
-    let answer = refresh::run(&house.store, &house.issuance(), act, presented, Arc::new(|_| None)).await?;
+    let answer = refresh::run(&house.store, &house.issuance(), act, presented, story.notices.clone()).await?;
     let answer: serde_json::Value = serde_json::from_str(answer.expose())?;
     let next = answer.get("refresh_token").and_then(|token| token.as_str());
     Ok(PlainSecret::new(next.context("there is no next refresh token")?))
