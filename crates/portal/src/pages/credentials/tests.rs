@@ -90,6 +90,7 @@ async fn called(portal: &TestPortal, owner: OwnerId, key: ApiKeyId, ok: u64, for
         lacked: None,
         address: Some(address.into()),
         latency_us: 1,
+        user_agent: None,
     };
     let batch = RecordBatch {
         id: BatchId::new(now, &*portal.portal.random),
