@@ -1,5 +1,6 @@
 //! The owner's apps: `/apps`.
 
+mod builder;
 mod detail;
 mod form;
 mod secrets;
@@ -24,6 +25,7 @@ pub fn configure(cfg: &mut ServiceConfig) {
     cfg.service(web::resource("/apps").route(web::get().to(list)).route(web::post().to(form::register)))
         .service(web::resource("/apps/new").route(web::get().to(form::new)))
         .service(web::resource("/apps/{id}").route(web::get().to(detail::show)))
+        .service(web::resource("/apps/{id}/dry-run").route(web::get().to(builder::dry_run)))
         .service(
             web::resource("/apps/{id}/edit")
                 .route(web::get().to(form::edit))

@@ -64,7 +64,7 @@ async fn ask(
         Ok(Next::SignInAgain) => Err(PageError::Confirm { return_to: again(&without_login(&asked.query)) }),
         Ok(Next::Consent) => match user.filter(|_| needs_no_consent(&portal, &asked, &request)) {
             Some(user) => issue(&portal, &visitor, &asked, request, user).await,
-            None => consent_page(&portal, &visitor, &asked, &request, grant.as_ref()).await,
+            None => consent_page(&portal, &visitor, &asked, &request, grant.as_ref(), None).await,
         },
         Ok(Next::Issue(user)) => issue(&portal, &visitor, &asked, request, user).await,
     }
@@ -157,6 +157,26 @@ fn needs_no_consent(portal: &Portal, asked: &Asked, request: &AuthorizationReque
     portal.settings.demo && asked.client.owner == builtin_owner() && !request.prompt.consent
 }
 
+/// The consent page as a user meets it who authorises the app for the first time; nothing comes of it. `back` is the
+/// app's page.
+///
+/// # Errors
+/// What an app's developer would be told of the request.
+pub(super) async fn dry_run(
+    portal: &Portal,
+    me: &SignedIn,
+    query: &str,
+    back: String,
+) -> Result<HttpResponse, PageError> {
+    match read(portal, query).await? {
+        Read::Valid(asked, request) => consent_page(portal, me, &asked, &request, None, Some(back)).await,
+        Read::Refused(..) => Err(PageError::BadRequest(
+            "The app would be told that this request cannot be answered: its scopes belong to no single API, or are not \
+             its own.",
+        )),
+    }
+}
+
 #[derive(Serialize)]
 struct ConsentContext<'c> {
     app: AppView,
@@ -166,6 +186,8 @@ struct ConsentContext<'c> {
     offline: bool,
     request: &'c str,
     return_to: String,
+    /// The app's page, where its owner looks at what users will see.
+    dry_run: Option<String>,
 }
 
 async fn consent_page(
@@ -174,6 +196,7 @@ async fn consent_page(
     asked: &Asked,
     request: &AuthorizationRequest,
     grant: Option<&Grant>,
+    dry_run: Option<String>,
 ) -> Result<HttpResponse, PageError> {
     let owner = asked.client.owner;
     let owner: Result<_, StoreError> = portal.store.read(move |conn| owners::find(conn, owner)).await;
@@ -187,6 +210,7 @@ async fn consent_page(
         offline: request.offline,
         request: &asked.query,
         return_to: again(&asked.query),
+        dry_run,
     };
     let mut page = portal.page_with_status(StatusCode::OK, visitor, "pages/consent.html", context)?;
     // Chromium holds the redirect after a form against form-action.

@@ -1,15 +1,16 @@
 //! One app: facts, endpoints, and what ends it.
 
-use actix_web::HttpResponse;
 use actix_web::web;
+use actix_web::{HttpRequest, HttpResponse};
 use keyway_core::Timestamp;
 use keyway_core::ids::ClientId;
 use keyway_core::ledger::{Handle, Kind};
-use keyway_core::oauth::{Client, ClientKeys, ClientOrigin, GrantType, RedirectUri};
+use keyway_core::oauth::{Client, ClientKeys, ClientOrigin, RedirectUri};
 use keyway_store::StoreError;
 use keyway_store::tables::{client_secrets, family_counts, grants};
 use serde::{Deserialize, Serialize};
 
+use super::builder::{Builder, Wish};
 use super::secrets::{OverlapChoice, overlaps};
 use super::{own_client, status};
 use crate::error::{FieldErrors, PageError};
@@ -69,13 +70,14 @@ struct DetailContext<'c> {
     users: u64,
     tokens: u64,
     endpoints: Vec<Endpoint>,
-    authorize_url: Option<String>,
+    builder: Option<Builder>,
 }
 
 pub(super) async fn show(
     portal: web::Data<Portal>,
     me: SignedIn,
     id: web::Path<String>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, PageError> {
     let client = own_client(&portal, me.owner, &id).await?;
     let (id, now) = (client.id, portal.now());
@@ -129,7 +131,7 @@ pub(super) async fn show(
         users,
         tokens,
         endpoints: endpoints(&portal),
-        authorize_url: authorize_url(&portal, &client),
+        builder: Builder::of(&portal, &client, &Wish::read(request.query_string())),
     };
     portal.page(&me, "pages/apps/detail.html", context)
 }
@@ -143,20 +145,6 @@ fn endpoints(portal: &Portal) -> Vec<Endpoint> {
         at("Introspect", "/oauth/introspect"),
         at("Metadata", "/.well-known/oauth-authorization-server"),
     ]
-}
-
-fn authorize_url(portal: &Portal, client: &Client) -> Option<String> {
-    let redirect = client.redirect_uris.first().filter(|_| client.may_use(GrantType::AuthorizationCode))?;
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query
-        .append_pair("response_type", "code")
-        .append_pair("client_id", &client.id.to_string())
-        .append_pair("redirect_uri", redirect.as_str())
-        .append_pair("scope", &client.scopes.to_string())
-        .append_pair("state", "STATE")
-        .append_pair("code_challenge", "CHALLENGE")
-        .append_pair("code_challenge_method", "S256");
-    Some(format!("{}/oauth/authorize?{}", portal.settings.public_url, query.finish()))
 }
 
 /// As the list of all credentials names it.

@@ -87,3 +87,35 @@ async fn a_secret_may_end_once_another_follows_it() {
     let page = browser.get(&app).await.expect(200);
     assert_eq!((page.body.matches("In grace").count(), page.body.matches("When revoked").count()), (1, 1));
 }
+
+#[actix_web::test]
+async fn an_authorization_url_is_built_and_its_dry_run_is_the_consent_page_with_dead_buttons() {
+    for backend in Backend::ALL {
+        let portal = TestPortal::new(backend, |_| {});
+        let mut browser = signed_up(&portal).await;
+        let extra = [("auth_method", "client_secret_basic"), ("scope", "notes:write")];
+        let made = register(&mut browser, &extra).await.expect(303);
+        let app = made.location().strip_suffix("/secrets/shown").expect("a secret").to_owned();
+        let page = browser.get(&format!("{app}?scope=notes%3Awrite&state=%3Cb%3E")).await.expect(200).body;
+        assert!(
+            page.contains("scope=notes%3Awrite&amp;state=%3Cb%3E&amp;code_challenge=CODE_CHALLENGE"),
+            "{page}"
+        );
+        assert!(!page.contains("<b>"));
+
+        let uri = "redirect_uri=https%3A%2F%2Fapp.example.com%2Fcallback";
+        let dry = browser.get(&format!("{app}/dry-run?{uri}&scope=notes%3Awrite")).await.expect(200);
+        for shown in ["Authorize Notebook?", "Write your notes", "app.example.com", "Its buttons do nothing"]
+        {
+            assert!(dry.body.contains(shown), "{backend:?} {shown}: {}", dry.body);
+        }
+        assert!(!dry.body.contains("<form") && dry.body.matches("disabled").count() == 2, "{}", dry.body);
+        assert!(!dry.body.contains("Read your notes"));
+        browser.get(&format!("{app}/dry-run?redirect_uri=https%3A%2F%2Fevil.example")).await.expect(400);
+        let consents = browser.get("/authorized").await.expect(200).body;
+        assert!(!consents.contains("Notebook"), "{consents}");
+        let mut other = Browser::new(&portal);
+        other.sign_up("bob@example.com").await.expect(303);
+        other.get(&format!("{app}/dry-run?{uri}&scope=notes%3Awrite")).await.expect(404);
+    }
+}
