@@ -1,5 +1,6 @@
 //! The owner's JWTs and the families that they grow in: `/tokens`.
 
+mod debugger;
 mod form;
 mod list;
 mod refresh;
@@ -21,6 +22,11 @@ use crate::state::Portal;
 /// Everything under `/tokens`.
 pub fn configure(cfg: &mut ServiceConfig) {
     cfg.service(web::resource("/tokens").route(web::get().to(list::show)).route(web::post().to(form::mint)))
+        .service(
+            web::resource("/tokens/debugger")
+                .route(web::get().to(debugger::show))
+                .route(web::post().to(debugger::ask)),
+        )
         .service(web::resource("/tokens/{id}/shown").route(web::get().to(shown::show)))
         .service(web::resource("/tokens/{id}/refresh").route(web::post().to(refresh::refresh)))
         .service(

@@ -3,7 +3,7 @@
 use keyway_core::Timestamp;
 use keyway_core::credential::{Shape, Shapes};
 use keyway_core::facts::{Facts, State};
-use keyway_core::jwt::{Purpose, VerificationKeys, verify};
+use keyway_core::jwt::{JwtError, Purpose, VerificationKeys, Verified, verify};
 use keyway_core::secret::PlainSecret;
 use keyway_store::{Conn, facts, feed};
 
@@ -22,22 +22,32 @@ pub fn access_token(
 ) -> Result<Option<Facts>, TokenError> {
     match shapes.classify(token.expose()) {
         Shape::AccessToken => Ok(facts::access_token(conn, token.digest(), &issuance.limits)?),
-        Shape::Jwt => jwt(conn, issuance, token),
+        Shape::Jwt => Ok(signed(conn, issuance, token)?.ok().map(|verified| verified.facts)),
         Shape::ApiKey | Shape::BadChecksum | Shape::WrongKind(_) | Shape::Unknown => Ok(None),
     }
 }
 
-fn jwt(conn: &mut Conn, issuance: &Issuance, token: &PlainSecret) -> Result<Option<Facts>, TokenError> {
+/// A JWT of ours, whether it was ended included; or why it is none.
+///
+/// # Errors
+/// As [`access_token`].
+pub(super) fn signed(
+    conn: &mut Conn,
+    issuance: &Issuance,
+    token: &PlainSecret,
+) -> Result<Result<Verified, JwtError>, TokenError> {
     let keys = VerificationKeys::from_jwks(&published(conn, Purpose::AccessToken)?)?;
-    let Ok(verified) = verify(token.expose(), &keys, &issuance.issuer) else { return Ok(None) };
-    let mut facts = verified.facts;
-    let mut line = facts.ancestors.to_vec();
-    line.push(facts.id);
-    line.extend(facts.signing_key);
+    let mut verified = match verify(token.expose(), &keys, &issuance.issuer) {
+        Ok(verified) => verified,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut line = verified.facts.ancestors.to_vec();
+    line.push(verified.facts.id);
+    line.extend(verified.facts.signing_key);
     if feed::jwt_ended(conn, &line, verified.position)? {
-        facts.state = State::Revoked;
+        verified.facts.state = State::Revoked;
     }
-    Ok(Some(facts))
+    Ok(Ok(verified))
 }
 
 /// Why a credential with these facts does not work now; `None` if it does.

@@ -10,6 +10,7 @@ pub mod device;
 pub mod exchange;
 pub mod families;
 pub mod id_token;
+pub mod inspect;
 pub mod introspect;
 mod issue;
 pub mod live;

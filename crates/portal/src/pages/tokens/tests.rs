@@ -222,3 +222,47 @@ async fn refreshing_on_the_page_gives_the_next_pair_and_a_page_left_open_does_no
         assert_eq!(browser.post_raw(&refresh, &fields).await.expect(303).location(), at);
     }
 }
+
+/// The states of the checks on the debugger's page, as `Passes` and `Fails` in their order.
+fn failing(page: &Answer) -> Vec<&str> {
+    let rows = page.body.split("<tr aria-current=\"step\">").skip(1);
+    rows.map(|row| row.split_once(". ").unwrap().1.split_once("</td>").unwrap().0).collect()
+}
+
+#[actix_web::test]
+async fn the_debugger_says_which_checks_a_token_fails() {
+    for backend in Backend::ALL {
+        let portal = portal(backend, VerifyEmail::Never).await;
+        let mut browser = signed_up(&portal).await;
+        let made = mint(&mut browser, &[&FORM[..], &[READ]].concat()).await.expect(303);
+        let shown = browser.get(made.location()).await.expect(200);
+        let token = between(&shown, "id=\"access\">", "<").to_owned();
+        let family = made.location().split('/').nth(2).unwrap().to_owned();
+        let page = "/tokens/debugger";
+        assert!(browser.get(page).await.expect(200).body.contains("needs JavaScript"));
+
+        let good = browser.submit(page, page, &[("token", &token)]).await.expect(200);
+        assert!(good.body.contains("It works now") && failing(&good).is_empty(), "{}", good.body);
+        assert_eq!(good.header("cache-control"), "no-store");
+        let (signed, _) = token.rsplit_once('.').unwrap();
+        let forged = format!("{signed}.{}", "A".repeat(86));
+        let forged = browser.submit(page, page, &[("token", &forged)]).await.expect(200);
+        assert_eq!(failing(&forged), ["Signature"]);
+
+        let revoke = format!("/tokens/{family}/revoke");
+        browser.submit(&revoke, &revoke, &[]).await.expect(303);
+        let revoked = browser.submit(page, page, &[("token", &token)]).await.expect(200);
+        assert_eq!(failing(&revoked), ["Not revoked"], "{backend:?}");
+        portal.clock.advance(Duration::minutes(20));
+        let both = browser.submit(page, page, &[("token", &token)]).await.expect(200);
+        assert_eq!(failing(&both), ["Not revoked", "In time"], "{backend:?}");
+
+        for (nonsense, said) in [("", "Paste a token first."), ("<b>x</b>", "three parts with dots between")]
+        {
+            let again = browser.submit(page, page, &[("token", nonsense)]).await.expect(422);
+            assert!(again.body.contains(said) && !again.body.contains("<b>"), "{}", again.body);
+        }
+        let strange = browser.submit(page, page, &[("token", "eyJh.e30.AA")]).await.expect(200);
+        assert_eq!(failing(&strange), ["One credential"]);
+    }
+}
