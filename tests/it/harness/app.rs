@@ -14,6 +14,7 @@ use keyway_core::jwt::ACCESS_TOKEN_LIFETIME;
 use keyway_core::random::SeededRandom;
 use keyway_core::secret::PlainSecret;
 use keyway_core::{Clock, Duration};
+use keyway_guard::Guard;
 use keyway_portal::Portal;
 use keyway_portal::flows::accounts::{self, NewAccount};
 use keyway_portal::flows::inputs::Email;
@@ -40,6 +41,8 @@ pub struct TestApp {
     /// The sample API's.
     pub api: String,
     pub anonymous: Anonymous,
+    /// The sample API's guard.
+    pub guard: Guard,
     servers: Option<Servers>,
     ground: Ground,
 }
@@ -104,6 +107,7 @@ impl TestApp {
             .expect("the portal's server");
         let sample = house.sample_guard().and_then(|guard| house.sample_api(guard)).expect("the sample API");
         servers.guard("api", &sample.guard);
+        let guard = sample.guard.clone();
         let sample = web::Data::new(sample);
         servers
             .serve(vec![api], 1, move |cfg| keyway_sample_api::configure(cfg, sample.clone()))
@@ -115,6 +119,7 @@ impl TestApp {
             portal: format!("http://localhost:{portal_port}"),
             api: format!("http://localhost:{api_port}"),
             anonymous: Anonymous { http: http() },
+            guard,
             servers: Some(servers),
             ground,
         }
