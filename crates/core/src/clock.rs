@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike as _, SecondsFormat, Timelike as _, Utc};
 use serde::{Deserialize, Serialize};
 
 /// A span of time in whole microseconds; may be negative as the difference of two [`Timestamp`]s.
@@ -86,7 +86,26 @@ impl Timestamp {
     }
     /// RFC 3339 in UTC with seconds, as `2026-11-24T09:00:00Z`.
     pub fn to_rfc3339(self) -> String {
-        self.to_utc().to_rfc3339_opts(SecondsFormat::Secs, true)
+        let at = self.to_utc();
+        let year = at.year();
+        if !(0..=9_999).contains(&year) {
+            return at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        }
+        // Digit by digit: chrono reads its format anew each time.
+        let mut text = String::with_capacity(20);
+        let mut digits = |number: u32, places: u32, then: char| {
+            for place in (0..places).rev() {
+                text.push(char::from(b'0' + (number / 10_u32.pow(place) % 10) as u8));
+            }
+            text.push(then);
+        };
+        digits(year.unsigned_abs(), 4, '-');
+        digits(at.month(), 2, '-');
+        digits(at.day(), 2, 'T');
+        digits(at.hour(), 2, ':');
+        digits(at.minute(), 2, ':');
+        digits(at.second(), 2, 'Z');
+        text
     }
     /// As a calendar date and time.
     pub fn to_utc(self) -> DateTime<Utc> {
@@ -221,6 +240,14 @@ mod tests {
         assert_eq!(Duration::micros(1).as_seconds_ceil(), 1);
         assert_eq!(Duration::seconds(2).as_seconds_ceil(), 2);
         assert_eq!(Duration::seconds(-2).as_seconds_ceil(), 0);
+    }
+
+    #[test]
+    fn times_are_written_as_chrono_writes_them() {
+        for seconds in [0, 951_782_399, 1_795_000_000, 4_102_444_799, -1, -62_135_596_801, 253_402_300_800] {
+            let t = Timestamp::from_seconds(seconds);
+            assert_eq!(t.to_rfc3339(), t.to_utc().to_rfc3339_opts(SecondsFormat::Secs, true), "{seconds}");
+        }
     }
 
     #[test]

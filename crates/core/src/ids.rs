@@ -24,9 +24,19 @@ impl EntityId {
     /// A new id, ordered by time.
     pub fn new(now: Timestamp, random: &dyn Random) -> Self {
         let mut bytes = [0_u8; 10];
-        random.fill(&mut bytes);
+        random.fill_id(&mut bytes);
         let millis = u64::try_from(now.as_micros() / 1_000).unwrap_or(0);
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
+    }
+
+    /// Room for [`Self::encode`].
+    pub const fn buffer() -> [u8; 36] {
+        [0; 36]
+    }
+
+    /// As [`fmt::Display`] writes it, into a buffer of the caller's.
+    pub fn encode(self, buffer: &mut [u8; 36]) -> &str {
+        self.0.as_hyphenated().encode_lower(buffer)
     }
 
     /// The id that follows from a digest (UUIDv8, RFC 9562 §5.8): the same for the same digest.

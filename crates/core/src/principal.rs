@@ -23,6 +23,17 @@ pub enum CheckedBy {
     Signature,
 }
 
+impl CheckedBy {
+    /// As shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cache => "cache",
+            Self::LookUp => "look-up",
+            Self::Signature => "signature",
+        }
+    }
+}
+
 /// The caller of a request that passed every check. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Principal {

@@ -8,9 +8,16 @@ use rand::{Rng, SeedableRng};
 pub trait Random: Send + Sync + 'static {
     /// Fills `out` with random bytes fit for secrets.
     fn fill(&self, out: &mut [u8]);
+
+    /// Fills `out` with random bytes for what is no secret and is needed often: ids. As good as [`Self::fill`] unless
+    /// an implementation says otherwise.
+    fn fill_id(&self, out: &mut [u8]) {
+        self.fill(out);
+    }
 }
 
-/// The operating system's generator, through AWS-LC.
+/// The operating system's generator, through AWS-LC. Ids come from a generator of each thread's own (ChaCha12), which
+/// the operating system seeds, and seeds anew every 64 kB.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsRandom;
 
@@ -23,6 +30,11 @@ impl Random for OsRandom {
         if aws_lc_rs::rand::fill(out).is_err() {
             panic!("the operating system gave no random bytes");
         }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one home of the thread's generator")]
+    fn fill_id(&self, out: &mut [u8]) {
+        rand::rng().fill_bytes(out);
     }
 }
 

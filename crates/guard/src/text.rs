@@ -26,11 +26,7 @@ impl Text {
     /// Adds a number, and says where it stands.
     pub(crate) fn number(&mut self, number: u64) -> Range<usize> {
         let start = self.len();
-        let mut power = 10_u64.pow(number.checked_ilog10().unwrap_or(0));
-        while power > 0 {
-            self.0.push(b'0' + (number / power % 10) as u8);
-            power /= 10;
-        }
+        self.push(itoa::Buffer::new().format(number));
         start..self.len()
     }
 

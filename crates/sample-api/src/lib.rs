@@ -2,7 +2,7 @@
 //!
 //! `routes` names each route and the scopes it needs; `notes` keeps the notes in a SQLite file of its own, live and
 //! test apart, each belonging to the subject that made it; `whoami` tells a caller what the guard knows; `documents`
-//! are the OpenAPI description and the metadata of RFC 9728.
+//! are the OpenAPI description and the metadata of RFC 9728; `json` writes what is answered most often.
 //!
 //! To add a route: its handler, a line in `routes` with what it needs, and its operation in `openapi.json` (a test
 //! calls every operation that stands there without a credential and without a scope).
@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod documents;
+mod json;
 mod notes;
 mod page;
 mod routes;

@@ -10,12 +10,7 @@ use crate::{documents, notes, whoami};
 
 pub(crate) fn configure(config: &mut ServiceConfig, guard: &Guard) {
     config
-        .service(resource("/ping", "GET").route(web::get().to(ping).wrap(open())))
-        .service(resource("/openapi.json", "GET").route(web::get().to(documents::openapi).wrap(open())))
-        .service(
-            resource("/.well-known/oauth-protected-resource", "GET")
-                .route(web::get().to(documents::protected_resource).wrap(open())),
-        )
+        // First: it is asked for most.
         .service(
             web::scope("/v1")
                 .wrap(guard.middleware())
@@ -36,6 +31,12 @@ pub(crate) fn configure(config: &mut ServiceConfig, guard: &Guard) {
                         .route(web::put().to(notes::routes::replace).wrap(scopes(["notes:write"])))
                         .route(web::delete().to(notes::routes::delete).wrap(scopes(["notes:delete"]))),
                 ),
+        )
+        .service(resource("/ping", "GET").route(web::get().to(ping).wrap(open())))
+        .service(resource("/openapi.json", "GET").route(web::get().to(documents::openapi).wrap(open())))
+        .service(
+            resource("/.well-known/oauth-protected-resource", "GET")
+                .route(web::get().to(documents::protected_resource).wrap(open())),
         );
 }
 

@@ -1,100 +1,87 @@
 //! What the guard knows of the caller.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::CACHE_CONTROL;
-use keyway_core::facts::{Method, Subject};
-use keyway_core::ids::{EntityId, OwnerId};
-use keyway_core::owner::Environment;
-use keyway_core::principal::CheckedBy;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use keyway_core::Timestamp;
+use keyway_core::facts::Subject;
+use keyway_core::ids::ClientId;
 use keyway_core::quota::Measure;
 use keyway_core::rate::Rate;
+use keyway_core::scope::Scope;
 use keyway_guard::actix::Principal;
-use keyway_guard::limit::{Allowance, Left};
-use serde::Serialize;
+use keyway_guard::limit::{Allowance, Left, QuotasLeft};
 
-#[derive(Serialize)]
-struct Whoami<'p> {
-    method: Method,
-    credential: EntityId,
-    subject: String,
-    owner: OwnerId,
-    client: Option<String>,
-    environment: Environment,
-    scopes: Vec<&'p str>,
-    expires_at: Option<String>,
-    limits: Limits,
-    checked_by: CheckedBy,
+use crate::json::Object;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// Room for what is nearly always said.
+const ROOM: usize = 640;
+
+pub(crate) async fn whoami(caller: Principal) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, JSON))
+        .insert_header((CACHE_CONTROL, NO_STORE))
+        .body(document(&caller))
 }
 
-/// What is left of each limit; one that is lifted is absent.
-#[derive(Serialize)]
-struct Limits {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    credential: Option<LimitLeft>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    credential_day: Option<QuotaLeft>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    credential_month: Option<QuotaLeft>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    owner: Option<LimitLeft>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    owner_day: Option<QuotaLeft>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    owner_month: Option<QuotaLeft>,
+fn document(caller: &Principal) -> String {
+    let mut object = Object::with_capacity(ROOM);
+    object.plain("method", caller.method().as_str());
+    object.id("credential", caller.credential());
+    match caller.subject() {
+        Subject::Owner(id) => object.id("subject", id.entity()),
+        Subject::Client(id) => client(&mut object, "subject", Some(id)),
+    }
+    object.id("owner", caller.owner().entity());
+    client(&mut object, "client", caller.client());
+    object.plain("environment", caller.environment().as_str());
+    // RFC 6749 §3.3: a scope has neither quotes nor backslashes.
+    object.list("scopes", caller.scopes().iter().map(Scope::as_str));
+    object.plain_or_null("expires_at", caller.expires_at().map(Timestamp::to_rfc3339).as_deref());
+    object.object("limits", |limits| all(limits, caller.allowance()));
+    object.plain("checked_by", caller.checked_by().as_str());
+    object.finish()
 }
 
-#[derive(Serialize)]
-struct LimitLeft {
-    rate: Rate,
-    remaining: u64,
-    reset: u64,
-}
-
-#[derive(Serialize)]
-struct QuotaLeft {
-    quota: u64,
-    remaining: u64,
-    reset: u64,
-}
-
-impl Limits {
-    fn of(allowance: &Allowance) -> Self {
-        let rate = |limit: Option<(Rate, Left)>| {
-            limit.map(|(rate, left)| LimitLeft { rate, remaining: left.calls, reset: left.full_in })
-        };
-        let quota = |limit: Option<(Measure, Left)>| {
-            limit.map(|(measure, left)| QuotaLeft {
-                quota: measure.most(),
-                remaining: left.calls,
-                reset: left.full_in,
-            })
-        };
-        Self {
-            credential: rate(allowance.own),
-            credential_day: quota(allowance.own_quotas.day),
-            credential_month: quota(allowance.own_quotas.month),
-            owner: rate(allowance.shared),
-            owner_day: quota(allowance.shared_quotas.day),
-            owner_month: quota(allowance.shared_quotas.month),
-        }
+fn client(object: &mut Object, name: &'static str, id: Option<ClientId>) {
+    match id {
+        // Its name is no id.
+        Some(ClientId::CLI) => object.plain(name, &ClientId::CLI.to_string()),
+        Some(id) => object.id(name, id.entity()),
+        None => object.plain_or_null(name, None),
     }
 }
 
-pub(crate) async fn whoami(caller: Principal) -> HttpResponse {
-    let subject = match caller.subject() {
-        Subject::Owner(id) => id.to_string(),
-        Subject::Client(id) => id.to_string(),
+/// What is left of each limit; one that is lifted is absent.
+fn all(limits: &mut Object, allowance: &Allowance) {
+    rate(limits, "credential", allowance.own);
+    quotas(limits, ["credential_day", "credential_month"], allowance.own_quotas);
+    rate(limits, "owner", allowance.shared);
+    quotas(limits, ["owner_day", "owner_month"], allowance.shared_quotas);
+}
+
+fn rate(limits: &mut Object, name: &'static str, limit: Option<(Rate, Left)>) {
+    let Some((rate, left)) = limit else { return };
+    limits.object(name, |limit| {
+        limit.plain("rate", &rate.to_string());
+        what_is_left(limit, left);
+    });
+}
+
+fn quotas(limits: &mut Object, [day, month]: [&'static str; 2], left: QuotasLeft) {
+    let mut quota = |name, limit: Option<(Measure, Left)>| {
+        let Some((measure, left)) = limit else { return };
+        limits.object(name, |limit| {
+            limit.number("quota", measure.most());
+            what_is_left(limit, left);
+        });
     };
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Whoami {
-        method: caller.method(),
-        credential: caller.credential(),
-        subject,
-        owner: caller.owner(),
-        client: caller.client().map(|id| id.to_string()),
-        environment: caller.environment(),
-        scopes: caller.scopes().iter().map(keyway_core::scope::Scope::as_str).collect(),
-        expires_at: caller.expires_at().map(keyway_core::Timestamp::to_rfc3339),
-        limits: Limits::of(caller.allowance()),
-        checked_by: caller.checked_by(),
-    })
+    quota(day, left.day);
+    quota(month, left.month);
+}
+
+fn what_is_left(limit: &mut Object, left: Left) {
+    limit.number("remaining", left.calls);
+    limit.number("reset", left.full_in);
 }

@@ -11,11 +11,11 @@ use actix_web::http::header::{
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, ResponseError};
 use futures_util::StreamExt as _;
+use keyway_core::ids::EntityId;
 
 use crate::check::Verdict;
 use crate::guard::Arrival;
 use crate::problem::{self, Problem};
-use crate::text::Text;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -73,7 +73,8 @@ pub(super) fn finish(mut answer: ServiceResponse<BoxBody>, arrival: Arrival) -> 
             answer = answer.map_body(|_, _| BoxBody::new(body));
         }
     }
-    if let Ok(value) = HeaderValue::from_bytes(Text::of(arrival.request).as_bytes()) {
+    let id = arrival.request.entity();
+    if let Ok(value) = HeaderValue::from_str(id.encode(&mut EntityId::buffer())) {
         answer.headers_mut().insert(REQUEST_ID, value);
     }
     answer
