@@ -20,7 +20,8 @@ const human = (seconds) => {
   const [unit, size] = units.find(([, size]) => Math.abs(left) >= size) ?? units[3];
   const n = Math.trunc(Math.abs(left) / size);
   const span = `${n} ${unit}${n === 1 ? "" : "s"}`;
-  return `${at.toISOString().replace("T", " ").slice(0, 19)} UTC (${left < 0 ? `${span} ago` : `in ${span}`})`;
+  const when = n === 0 ? "now" : left < 0 ? `${span} ago` : `in ${span}`;
+  return `${at.toISOString().replace("T", " ").slice(0, 19)} UTC (${when})`;
 };
 
 const row = (name, text) => {

@@ -110,10 +110,7 @@ pub async fn look(portal: &Portal) -> Result<bool, StoreError> {
     let asked = sessions.clone();
     let found = portal.store.read(move |conn| live::standings(conn, &owners, &asked, now)).await?;
     portal.live.listening.lock().retain(|_, listener| {
-        let new = match listener.owner {
-            Some(owner) => found.owners.get(&owner).copied().unwrap_or_default(),
-            None => found.everybody,
-        };
+        let new = found.of(listener.owner);
         listener.standing.send_if_modified(|standing| standing.replace(new) != Some(new));
         // Who came while this was asked is not among the answers.
         let known = sessions.binary_search(&listener.session).is_ok();

@@ -28,6 +28,21 @@ async fn until(stream: &mut Response, text: &str) -> String {
 }
 
 #[tokio::test]
+async fn what_is_done_before_the_first_look_is_told_all_the_same() {
+    let app = TestApp::start(Backend::Sqlite).await;
+    let ada = app.person("ada@example.com", false).await;
+    let browser = app.signed_in("ada@example.com").await;
+    app.advance(keyway_core::Duration::seconds(1));
+    let mut stream = browser.open("/live").await;
+    app.advance(keyway_core::Duration::seconds(1));
+    app.key(ada, "notes:read").await;
+    let looking = tokio::spawn(live::keep_looking(app.data.clone().into_inner()));
+    until(&mut stream, "event: deeds").await;
+    looking.abort();
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_page_hears_of_the_first_call_until_its_person_signs_out() {
     for backend in Backend::ALL {
         let app = TestApp::start(backend).await;

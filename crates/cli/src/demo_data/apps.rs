@@ -10,6 +10,7 @@ use keyway_portal::flows::clients::{self, NewClient, Profile};
 use keyway_portal::flows::grants;
 use keyway_portal::flows::tokens::code;
 use keyway_store::StoreError;
+use keyway_store::tables::{clients as client_rows, grants as grant_rows};
 use oauth2::PkceCodeChallenge;
 
 use super::Story;
@@ -47,6 +48,7 @@ pub(super) async fn make(story: &Story<'_>, people: &People) -> anyhow::Result<V
     let pocket = register(story, ada, ClientKind::Public, pocket, days(36)).await?;
     let robot = register(story, ada, ClientKind::Confidential, robot, days(20)).await?;
 
+    let mut living = Vec::new();
     let mut callers = vec![Caller::of_tokens(robot.id, ada.id, story.ago(days(20)), habits::ROBOT)];
     for (user, app, age, habit) in [
         (ada, &boards, days(24), habits::BOARDS),
@@ -60,9 +62,17 @@ pub(super) async fn make(story: &Story<'_>, people: &People) -> anyhow::Result<V
             let (act, owner) = (story.act(user, at), user.id);
             story.house.store.write(move |tx| grants::revoke(tx, &act, owner, grant)).await?;
             caller = caller.until(at, Trouble::Revoked);
+        } else {
+            living.push(grant);
         }
         callers.push(caller);
     }
+    let (apps, at) = ([boards.id, pocket.id, robot.id], story.ago(Duration::minutes(11)));
+    let used = story.house.store.write(move |tx| {
+        apps.iter().try_for_each(|app| client_rows::touch(tx.conn(), *app, at))?;
+        living.iter().try_for_each(|grant| grant_rows::touch(tx.conn(), *grant, at))
+    });
+    used.await.map_err(|error: StoreError| error)?;
     Ok(callers)
 }
 
@@ -112,7 +122,7 @@ async fn authorise(
     let notices = story.notices.clone();
     let code = house.store.write(move |tx| {
         let code = authorize::approve(tx, &made, &brand, &app, &to, &request, &by, &notices)?;
-        let grant = keyway_store::tables::grants::find_of(tx.conn(), by.owner, app.id)?;
+        let grant = grant_rows::find_of(tx.conn(), by.owner, app.id)?;
         Ok::<_, StoreError>((code, grant))
     });
     let (code, grant) = code.await?;

@@ -22,7 +22,7 @@ pub(super) async fn make(story: &Story<'_>, people: &People) -> anyhow::Result<V
 
     let (desk, token) = mint(story, ada, "Terminal at my desk", days(12), true).await?;
     refresh_at(story, ada, token, &[days(6), days(1), hours(2)]).await?;
-    let (script, _) = mint(story, ada, "Release script", days(8), false).await?;
+    let (script, _) = mint(story, ada, "Release script", hours(20), false).await?;
     let (shared, _) = mint(story, ada, "Shared notebook", days(15), true).await?;
     let act = story.act(ada, story.ago(days(4)));
     let owner = ada.id;
@@ -41,7 +41,7 @@ pub(super) async fn make(story: &Story<'_>, people: &People) -> anyhow::Result<V
     Ok(vec![
         caller(desk, ada, days(12), habits::TERMINAL),
         caller(shared, ada, days(15), habits::NOTEBOOK).until(story.ago(days(4)), Trouble::Revoked),
-        caller(script, ada, days(8), habits::RELEASE).until(story.ago(hours(8 * 24 - 1)), Trouble::Expired),
+        caller(script, ada, hours(20), habits::RELEASE).until(story.ago(hours(19)), Trouble::Expired),
         caller(notebook, grace, days(5), habits::NOTEBOOK),
     ])
 }

@@ -10,6 +10,7 @@ use actix_web::http::header::{CACHE_CONTROL, ContentEncoding, HeaderName};
 use actix_web::web::{self, Bytes, Query, ServiceConfig};
 use futures_util::stream;
 use keyway_core::Timestamp;
+use keyway_store::StoreError;
 use keyway_store::tables::live::{self as table, Standing};
 use serde::Deserialize;
 
@@ -51,11 +52,17 @@ async fn follow(
 ) -> Result<HttpResponse, PageError> {
     let owner = (!(me.is_admin && asked.all == "yes")).then_some(me.owner);
     let since = Timestamp::from_micros(asked.since);
-    let missed = portal.store.read(move |conn| table::anything_since(conn, owner, since)).await?;
+    let now = portal.now();
+    let read = portal.store.read(move |conn| {
+        let missed = table::anything_since(conn, owner, since)?;
+        Ok::<_, StoreError>((missed, table::standings(conn, owner.as_slice(), &[], now)?.of(owner)))
+    });
+    // From here on nothing is missed: the first look tells what differs from this.
+    let (missed, before) = read.await?;
     let seat = live::listen(&portal.into_inner(), me.session_id, owner);
     let seat = seat.map_err(|live::Full| PageError::TooMany { retry_after: 60 })?;
     let first = if missed { format!("{HELLO}{}", event("calls")) } else { HELLO.to_owned() };
-    let told = stream::unfold((seat, Some(first), None), next);
+    let told = stream::unfold((seat, Some(first), before), next);
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((CACHE_CONTROL, "no-store"))
@@ -65,27 +72,27 @@ async fn follow(
         .streaming(told))
 }
 
-type Following = (Seat, Option<String>, Option<Standing>);
+type Following = (Seat, Option<String>, Standing);
 
 /// The next piece of the stream, which ends when the seat is taken away.
 async fn next((mut seat, first, before): Following) -> Option<(Result<Bytes, Infallible>, Following)> {
     if let Some(first) = first {
         return Some((Ok(first.into()), (seat, None, before)));
     }
-    let text = match tokio::time::timeout(HEARTBEAT, seat.standing.changed()).await {
-        Err(_) => ":\n\n".to_owned(),
+    let now = match tokio::time::timeout(HEARTBEAT, seat.standing.changed()).await {
+        Err(_) => None,
         Ok(Err(_)) => return None,
-        Ok(Ok(())) => {
-            let now = *seat.standing.borrow_and_update();
-            let text = differences(before, now);
-            return Some((Ok(text.into()), (seat, None, now)));
-        }
+        Ok(Ok(())) => *seat.standing.borrow_and_update(),
     };
-    Some((Ok(text.into()), (seat, None, before)))
+    let now = now.unwrap_or(before);
+    Some((Ok(differences(before, now).into()), (seat, None, now)))
 }
 
-fn differences(before: Option<Standing>, now: Option<Standing>) -> String {
-    let (Some(before), Some(now)) = (before, now) else { return ":\n\n".to_owned() };
+/// What changed; else a comment, so that something is sent.
+fn differences(before: Standing, now: Standing) -> String {
+    if before == now {
+        return ":\n\n".to_owned();
+    }
     let mut text = String::new();
     if before.calls != now.calls {
         text.push_str(&event("calls"));

@@ -39,6 +39,16 @@ pub struct Standings {
     pub sessions: HashSet<SessionId>,
 }
 
+impl Standings {
+    /// Of one owner, or of everybody.
+    pub fn of(&self, owner: Option<OwnerId>) -> Standing {
+        match owner {
+            Some(owner) => self.owners.get(&owner).copied().unwrap_or_default(),
+            None => self.everybody,
+        }
+    }
+}
+
 /// Where things stand for `owners`, and which of `sessions` have not ended.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! What the server says of a JWT that somebody pastes: a guard's checks, as far as they do not hang on a call.
+//! What the server says of a JWT that somebody pastes: a guard's checks, as far as they do not depend on a call.
 
 use keyway_core::Timestamp;
 use keyway_core::facts::{Facts, State};
@@ -61,7 +61,7 @@ fn not_asked(check: Check) -> Step {
     let text = match check {
         Check::Checksum => "JWTs have none.",
         Check::Found => "A JWT is not looked up: it says itself what it is.",
-        _ => "It hangs on the call.",
+        _ => "It depends on the call.",
     };
     Step { check, went: Went::NotAsked, text: text.to_owned() }
 }
@@ -100,6 +100,6 @@ fn sound(issuance: &Issuance, facts: &Facts, suspended: bool, check: Check, now:
         },
         Check::Address if facts.addresses.is_empty() => passed("It may be used from anywhere.".to_owned()),
         Check::Address => depends(format!("It may be used from {} alone.", facts.addresses)),
-        Check::Scope => depends(format!("It hangs on the route. It has {}.", facts.scopes)),
+        Check::Scope => depends(format!("It depends on the route. It has {}.", facts.scopes)),
     }
 }
