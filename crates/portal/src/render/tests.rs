@@ -101,6 +101,32 @@ fn every_page_and_mail_has_samples() {
     }
 }
 
+/// What follows `{% component ` or `<` up to the end of the name.
+fn names<'a>(text: &'a str, before: &str) -> impl Iterator<Item = &'a str> {
+    let name = |rest: &'a str| rest.split(|c: char| !(c.is_ascii_lowercase() || c == '_')).next().unwrap();
+    text.split(before).skip(1).map(name).collect::<Vec<_>>().into_iter()
+}
+
+#[test]
+fn the_gallery_shows_every_component() {
+    let texts: BTreeMap<_, _> = Source::Embedded.texts("templates").unwrap().into_iter().collect();
+    let mut bodies = BTreeMap::new();
+    for (file, text) in texts.iter().filter(|(file, _)| file.starts_with("components/")) {
+        // Mails have a page of their own for each in `web/samples`.
+        for component in text.split("{% component ").skip(1).filter(|_| file != "components/mail.html") {
+            bodies.insert(component.split('(').next().unwrap(), component);
+        }
+    }
+    let mut shown = std::collections::BTreeSet::new();
+    let mut waiting = vec![texts["gallery.html"].as_str(), texts["layouts/app.html"].as_str()];
+    while let Some(text) = waiting.pop() {
+        let used = names(text, "{{<").chain(names(text, "{% <"));
+        waiting.extend(used.filter(|name| shown.insert(*name)).filter_map(|name| bodies.get(name)).copied());
+    }
+    let missing: Vec<_> = bodies.keys().filter(|name| !shown.contains(**name)).collect();
+    assert!(missing.is_empty(), "the gallery lacks {missing:?}");
+}
+
 #[test]
 fn what_users_type_is_escaped() {
     let context = serde_json::json!({
