@@ -14,10 +14,10 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
-import { Server, password } from "../lib/server.mjs";
+import { Server, binary, password } from "../lib/server.mjs";
 import { fitsItsWidth, inEveryLook, isAccessible } from "./checks.mjs";
 
-export { password };
+export { binary, password };
 const action_limit_ms = 10_000;
 
 const wide = { width: 1280, height: 800 };

@@ -111,7 +111,7 @@ export class Server {
   }
 }
 
-function binary() {
+export function binary() {
   return process.env.KEYWAY_BIN ?? join(root, "target", "debug", "keyway");
 }
 
