@@ -5,7 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 use keyway_core::Timestamp;
 use keyway_core::ids::GrantId;
 use keyway_core::ledger::{Handle, Kind};
-use keyway_core::oauth::{Grant, described};
+use keyway_core::oauth::Grant;
 use keyway_store::StoreError;
 use keyway_store::tables::{family_counts, grants};
 use serde::Serialize;
@@ -15,6 +15,7 @@ use crate::extract::{CsrfForm, SignedIn};
 use crate::flows;
 use crate::pages::confirm::{Confirm, NoFields};
 use crate::pages::credentials::revoke::confirmation;
+use crate::pages::resources::{ScopeWords, in_words};
 use crate::render::FlashKind;
 use crate::state::Portal;
 
@@ -31,17 +32,11 @@ pub fn configure(cfg: &mut ServiceConfig) {
 }
 
 #[derive(Serialize)]
-struct ScopeView {
-    name: String,
-    description: String,
-}
-
-#[derive(Serialize)]
 struct GrantView {
     id: GrantId,
     app: String,
     owner: String,
-    scopes: Vec<ScopeView>,
+    scopes: Vec<ScopeWords>,
     granted_at: Timestamp,
     last_used_at: Option<Timestamp>,
     tokens: u64,
@@ -71,21 +66,11 @@ async fn list(portal: web::Data<Portal>, me: SignedIn) -> Result<HttpResponse, P
 
 fn view(portal: &Portal, listed: grants::ListedGrant, tokens: u64) -> GrantView {
     let Grant { id, scopes, created_at, last_used_at, .. } = listed.grant;
-    let definitions: Vec<_> = portal.catalogue.apis().iter().flat_map(|api| &api.scopes).collect();
-    let scopes = scopes.iter().map(|scope| ScopeView {
-        name: scope.to_string(),
-        description: definitions
-            .iter()
-            .find(|definition| definition.name == scope.as_str())
-            .map(|definition| definition.description.as_str())
-            .or_else(|| described(scope.as_str()))
-            .map_or_else(|| scope.to_string(), str::to_owned),
-    });
     GrantView {
         id,
         app: listed.app,
         owner: listed.app_owner,
-        scopes: scopes.collect(),
+        scopes: in_words(portal.catalogue.apis(), &scopes),
         granted_at: created_at,
         last_used_at,
         tokens,
@@ -124,6 +109,6 @@ async fn revoke(
     if !revoked? {
         return Err(PageError::NotFound);
     }
-    let text = format!("{} can no longer act for you.", grant.app);
+    let text = format!("{} can no longer act for you: its tokens are refused from now on.", grant.app);
     portal.redirect_with_flash(&me, "/authorized", FlashKind::Ok, text)
 }

@@ -13,6 +13,7 @@ pub mod credentials;
 mod demo;
 mod dev;
 mod device;
+mod events;
 mod forgot;
 mod fresh;
 pub mod keys;

@@ -1,7 +1,8 @@
 //! Scopes as forms show them: grouped by what they reach, each with its description.
 
 use keyway_core::audience::{Access, Api};
-use keyway_core::scope::ScopeSet;
+use keyway_core::oauth::described;
+use keyway_core::scope::{Scope, ScopeSet};
 use serde::Serialize;
 
 /// What scopes of one prefix reach: `notes:read` and `notes:write` are one resource.
@@ -42,6 +43,23 @@ pub fn resources<'c>(apis: &'c [Api], checked: &ScopeSet) -> Vec<ResourceView<'c
         }
     }
     views
+}
+
+/// A scope in plain words.
+#[derive(Debug, Serialize)]
+pub struct ScopeWords {
+    name: String,
+    description: String,
+}
+
+/// Scopes in plain words; one that no API has any more says so.
+pub fn in_words(apis: &[Api], scopes: &ScopeSet) -> Vec<ScopeWords> {
+    let words = |name: &str| {
+        let known = apis.iter().find_map(|api| api.scope(name)).map(|scope| scope.description.as_str());
+        known.or_else(|| described(name)).unwrap_or("No longer offered").to_owned()
+    };
+    let view = |scope: &Scope| ScopeWords { name: scope.to_string(), description: words(scope.as_str()) };
+    scopes.iter().map(view).collect()
 }
 
 fn title(word: &str) -> String {

@@ -1,6 +1,7 @@
 //! The owner's JWTs and the families that they grow in: `/tokens`.
 
 mod debugger;
+mod detail;
 mod form;
 mod list;
 mod refresh;
@@ -33,7 +34,9 @@ pub fn configure(cfg: &mut ServiceConfig) {
             web::resource("/tokens/{id}/revoke")
                 .route(web::get().to(revoke::confirm))
                 .route(web::post().to(revoke::revoke)),
-        );
+        )
+        // After what has a name of its own.
+        .service(web::resource("/tokens/{id}").route(web::get().to(detail::show)));
 }
 
 /// Why this person can mint nothing yet.

@@ -21,6 +21,7 @@ use crate::flows::blast_radius;
 use crate::pages::confirm::{BlastView, CallerView};
 use crate::pages::requests::filters::Filters;
 use crate::pages::requests::list;
+use crate::pages::resources::{ScopeWords, in_words};
 use crate::state::Portal;
 
 #[derive(Serialize)]
@@ -37,12 +38,6 @@ struct Facts {
     addresses: Vec<String>,
     audiences: Vec<String>,
     note: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Described {
-    name: String,
-    description: String,
 }
 
 /// The old one of a pair of which both work.
@@ -66,7 +61,7 @@ struct Successor {
 struct Context {
     key: Facts,
     alive: bool,
-    scopes: Vec<Described>,
+    scopes: Vec<ScopeWords>,
     rotation: Option<Rotation>,
     successor: Option<Successor>,
     extend_choices: Vec<Choice>,
@@ -108,7 +103,7 @@ pub(super) async fn page(
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let context = Context {
         alive: !matches!(key.status(now), KeyStatus::Revoked | KeyStatus::InGrace) && new.is_none(),
-        scopes: described(portal, &key),
+        scopes: in_words(portal.catalogue.apis(), &key.terms.scopes),
         extend_choices: old.as_ref().map_or(Vec::new(), |(old, _)| longer(old, &key, now)),
         rotation: old.map(|(old, still)| rotation(&old, &still)),
         successor: new.map(|new| Successor { id: new.id, name: new.name }),
@@ -156,21 +151,6 @@ fn facts(key: &ApiKey, creator: Option<String>, now: Timestamp) -> Facts {
         audiences: key.terms.audiences.iter().map(ToString::to_string).collect(),
         note: (!key.note.is_empty()).then(|| key.note.clone()),
     }
-}
-
-/// The scopes in plain words; one that no API has any more is shown by its name.
-fn described(portal: &Portal, key: &ApiKey) -> Vec<Described> {
-    let words = |name: &str| {
-        let mut apis = portal.catalogue.apis().iter();
-        apis.find_map(|api| api.scope(name))
-            .map_or("No longer offered", |scope| &scope.description)
-            .to_owned()
-    };
-    key.terms
-        .scopes
-        .iter()
-        .map(|scope| Described { name: scope.to_string(), description: words(scope.as_str()) })
-        .collect()
 }
 
 /// The choices that would let the old key work longer than it does.

@@ -5,15 +5,14 @@ use actix_web::web::{self, Path, Query};
 use keyway_core::Timestamp;
 use keyway_core::ids::AuditId;
 use keyway_store::StoreError;
-use keyway_store::tables::audit::{self, AuditEntry, AuditFilter};
+use keyway_store::tables::audit::{self, AuditFilter};
 use serde::{Deserialize, Serialize};
 
 use super::{id, own_key, subject};
 use crate::error::PageError;
 use crate::extract::SignedIn;
-use crate::pages::audit::{Change, changes};
+use crate::pages::events::Event;
 use crate::pages::requests::list::Subject;
-use crate::pages::words;
 use crate::state::Portal;
 
 /// Rows on a page.
@@ -27,18 +26,9 @@ pub(super) struct From {
 }
 
 #[derive(Serialize)]
-struct Row {
-    at: Timestamp,
-    actor: String,
-    action: String,
-    address: Option<String>,
-    changes: Vec<Change>,
-}
-
-#[derive(Serialize)]
 struct Context {
     key: Subject,
-    rows: Vec<Row>,
+    rows: Vec<Event>,
     previous: Option<String>,
     next: Option<String>,
 }
@@ -61,7 +51,7 @@ pub(super) async fn show(
     let context = Context {
         next: last.map(|row| format!("{here}?before={}_{}", row.at.as_micros(), row.id)),
         previous: before.is_some().then_some(here),
-        rows: found.into_iter().map(row).collect(),
+        rows: found.into_iter().map(Event::of).collect(),
         key: subject(&key, portal.now()),
     };
     portal.page(&me, "pages/keys/history.html", context)
@@ -70,14 +60,4 @@ pub(super) async fn show(
 fn cursor(text: &str) -> Option<(Timestamp, AuditId)> {
     let (at, id) = text.split_once('_')?;
     Some((Timestamp::from_micros(at.parse().ok()?), id.parse().ok()?))
-}
-
-fn row(entry: AuditEntry) -> Row {
-    Row {
-        at: entry.at,
-        actor: entry.actor.label,
-        action: words::action(&entry.action),
-        address: entry.address.map(|address| address.to_string()),
-        changes: changes(entry.before.as_deref(), entry.after.as_deref()),
-    }
 }

@@ -104,7 +104,7 @@ fn family_view(family: Family, client: String, now: Timestamp) -> FamilyView {
     }
 }
 
-fn status(family: &Family, now: Timestamp) -> &'static str {
+pub(super) fn status(family: &Family, now: Timestamp) -> &'static str {
     match family.ended_reason {
         _ if family.is_living(now) => "active",
         Some(EndReason::Theft) => "stolen",

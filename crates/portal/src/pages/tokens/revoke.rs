@@ -2,10 +2,10 @@
 
 use actix_web::HttpResponse;
 use actix_web::web;
-use keyway_core::ledger::{Handle, Kind};
 use keyway_store::StoreError;
 use keyway_store::tables::families::{Family, FamilyKind};
 
+use super::detail::counted;
 use super::own_family;
 use crate::error::PageError;
 use crate::extract::{CsrfForm, SignedIn};
@@ -33,12 +33,7 @@ pub(super) async fn confirm(
     if family.has_refresh {
         dies.insert(0, "its refresh token".to_owned());
     }
-    // An app's calls are counted under the consent, whichever family made them.
-    let counted = match family.grant {
-        Some(grant) => Handle { kind: Kind::Grant, id: grant.entity() },
-        None => Handle { kind: Kind::Jwt, id: family.id.entity() },
-    };
-    let (entries, radius) = look_up(&portal, &me, &[counted]).await?;
+    let (entries, radius) = look_up(&portal, &me, &[counted(&family)]).await?;
     dies.extend(radius.keys.iter().map(|name| format!("the key “{name}”, which was made with it")));
     Confirm {
         title: format!("Revoke {}?", named(&family)),
@@ -51,7 +46,7 @@ pub(super) async fn confirm(
         dies,
         blast: Some(BlastView::of(&radius, &entries)),
         action: format!("/tokens/{}/revoke", family.id),
-        cancel: "/tokens".to_owned(),
+        cancel: format!("/tokens/{}", family.id),
         button: "Revoke tokens",
         ..Confirm::default()
     }
