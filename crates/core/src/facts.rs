@@ -158,6 +158,17 @@ pub struct Facts {
     pub budgets: Budgets,
 }
 
+impl Facts {
+    /// What its calls are counted under: what comes and goes, by what it draws on. So are tokens by their family,
+    /// consent, client or key.
+    pub const fn counted_under(&self) -> EntityId {
+        match self.method {
+            Method::ApiKey => self.id,
+            Method::Jwt | Method::Oauth => self.budgets.root,
+        }
+    }
+}
+
 /// The limits that hold where nothing else is said: settings `[limits]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -37,6 +37,10 @@ pub struct Record {
     pub request: RequestId,
     /// The credential, if it was recognised.
     pub credential: Option<EntityId>,
+    /// What its calls are counted under ([`Facts::counted_under`](crate::facts::Facts::counted_under)), where that is
+    /// not itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<EntityId>,
     /// Whose it is.
     pub owner: Option<OwnerId>,
     /// The HTTP method, upper case; `OTHER` if it is none of RFC 9110's.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use keyway_core::Random;
 use keyway_core::audience::Audience;
 use keyway_core::clock::{Clock, Duration};
-use keyway_core::facts::{Facts, Method};
+use keyway_core::facts::Facts;
 use keyway_core::ids::{BatchId, EntityId};
 use keyway_core::quota::Drawn;
 use keyway_core::record::{Lacked, MAX_BATCH, MAX_ROUTE_LEN, Outcome, Record, RecordBatch, user_agent};
@@ -102,13 +102,9 @@ impl Recorder {
         }
     }
 
-    /// The counters of a credential. What comes and goes is counted under what it draws on: tokens by their family,
-    /// consent, client or key.
+    /// The counters of a credential: see [`Facts::counted_under`].
     pub(crate) fn usage(&self, facts: &Facts) -> Arc<Usage> {
-        let counted = match facts.method {
-            Method::ApiKey => facts.id,
-            Method::Jwt | Method::Oauth => facts.budgets.root,
-        };
+        let counted = facts.counted_under();
         let mut usages = self.usages.lock();
         if usages.len() >= self.most_counted {
             // Nothing could be written for long. What is still called upon stays counted.
@@ -167,6 +163,7 @@ impl Recorder {
             at: verdict.arrived().wall,
             request: verdict.request(),
             credential: facts.map(|f| f.id),
+            root: facts.map(Facts::counted_under).filter(|root| facts.is_some_and(|f| f.id != *root)),
             owner: facts.map(|f| f.owner),
             method: self.method(call.method),
             route: route.into(),

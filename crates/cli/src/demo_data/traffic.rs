@@ -225,6 +225,7 @@ impl Teller {
             };
             batch.records.push(Record {
                 credential: Some(id),
+                root: Some(caller.counted),
                 owner: Some(caller.owner),
                 method: method.into(),
                 route: route.into(),
@@ -255,6 +256,7 @@ impl Teller {
             at,
             request: RequestId::new(at, &*self.random),
             credential: None,
+            root: None,
             owner: None,
             method: "GET".into(),
             route: "".into(),

@@ -183,6 +183,7 @@ async fn a_batch_counts_once_and_counts_add_up() {
                 at,
                 request: RequestId::new(at, &house.random),
                 credential: Some(key.entity()),
+                root: None,
                 owner: Some(owner),
                 method: "GET".into(),
                 route: "/v1/notes".into(),

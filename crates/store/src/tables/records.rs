@@ -57,7 +57,7 @@ pub fn store(conn: &mut Conn, batch: &RecordBatch, now: Timestamp) -> Result<boo
 pub fn keep_own(conn: &mut Conn, batch: &mut RecordBatch) -> Result<(), StoreError> {
     let mut ids: Vec<EntityId> = batch.counts.iter().map(|count| count.credential).collect();
     ids.extend(batch.last_uses.iter().map(|used| used.credential));
-    ids.extend(batch.records.iter().filter_map(|record| record.credential));
+    ids.extend(batch.records.iter().flat_map(|record| record.credential.into_iter().chain(record.root)));
     ids.sort_unstable();
     ids.dedup();
     let mut known = HashMap::new();
@@ -73,7 +73,10 @@ pub fn keep_own(conn: &mut Conn, batch: &mut RecordBatch) -> Result<(), StoreErr
     counted_calls::keep_own(conn, &batch.audience, &mut batch.drawn)?;
     batch.counts.retain(|count| own(&count.credential, Some(count.owner)));
     batch.last_uses.retain(|used| own(&used.credential, None));
-    batch.records.retain(|record| record.credential.is_none_or(|id| own(&id, record.owner)));
+    batch.records.retain(|record| {
+        let mut named = record.credential.iter().chain(&record.root);
+        named.all(|id| own(id, record.owner))
+    });
     Ok(())
 }
 
@@ -164,7 +167,7 @@ fn insert(conn: &mut Conn, audience: &Audience, record: &Record) -> Result<(), S
                 request_records::latency_us.eq(i64::from(record.latency_us)),
                 request_records::user_agent.eq(record.user_agent.as_deref()),
                 request_records::needed.eq(record.lacked.as_ref().map(|lacked| &*lacked.needed)),
-                request_records::root.eq(text_opt(record.credential.as_ref())),
+                request_records::root.eq(text_opt(record.root.or(record.credential).as_ref())),
                 request_records::missing.eq(record.lacked.as_ref().map(|lacked| &*lacked.missing)),
             ))
             .on_conflict_do_nothing()

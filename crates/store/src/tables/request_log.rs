@@ -24,6 +24,8 @@ pub struct LoggedRequest {
     pub at: Timestamp,
     /// The credential, if it was recognised.
     pub credential: Option<EntityId>,
+    /// What it is counted under: itself, or the family, consent, client or key that it descends from.
+    pub root: Option<EntityId>,
     /// Whose it is.
     pub owner: Option<OwnerId>,
     /// The API that was called.
@@ -54,6 +56,7 @@ struct Row {
     id: String,
     at: i64,
     credential_id: Option<String>,
+    root: Option<String>,
     owner_id: Option<String>,
     audience: String,
     method: String,
@@ -76,6 +79,7 @@ impl TryFrom<Row> for LoggedRequest {
             id: TABLE.parse("id", &row.id)?,
             at: time(row.at),
             credential: TABLE.parse_opt("credential_id", row.credential_id.as_deref())?,
+            root: TABLE.parse_opt("root", row.root.as_deref())?,
             owner: TABLE.parse_opt("owner_id", row.owner_id.as_deref())?,
             audience: row.audience,
             method: row.method,
@@ -107,7 +111,7 @@ pub enum Ended {
 pub struct RequestFilter {
     /// Of one owner's credentials; of everybody, and those without a credential, when absent.
     pub owner: Option<OwnerId>,
-    /// With one credential.
+    /// With one credential, or with what descends from it.
     pub credential: Option<EntityId>,
     /// How they ended.
     pub ended: Option<Ended>,
@@ -133,7 +137,7 @@ pub fn list(conn: &mut Conn, filter: &RequestFilter, limit: u32) -> Result<Vec<L
         query = query.filter(request_records::owner_id.eq(owner.to_string()));
     }
     if let Some(credential) = filter.credential {
-        query = query.filter(request_records::credential_id.eq(credential.to_string()));
+        query = query.filter(request_records::root.eq(credential.to_string()));
     }
     query = match filter.ended {
         Some(Ended::Accepted) => query.filter(request_records::check_failed.is_null()),

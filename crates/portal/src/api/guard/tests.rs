@@ -123,6 +123,7 @@ impl World {
                 at: now,
                 request: RequestId::new(now, random),
                 credential: Some(credential),
+                root: None,
                 owner: Some(owner),
                 method: "GET".into(),
                 route: "/v1/notes".into(),

@@ -9,9 +9,11 @@ use keyway_core::ledger::{Entry, Kind, Status, Trouble};
 use keyway_core::record::Outcome;
 use keyway_core::scope::Scope;
 use keyway_store::StoreError;
+use keyway_store::tables::usage;
 use serde::Serialize;
 
 use super::filters::{ATTENTION, Filters};
+use crate::chart::Sparkline;
 use crate::error::PageError;
 use crate::extract::SignedIn;
 use crate::flows::ledger::{self, Order};
@@ -37,6 +39,8 @@ struct Row {
     renews: bool,
     status: &'static str,
     over: bool,
+    /// Its calls by day.
+    line: Sparkline,
     trouble: Option<TroubleView>,
 }
 
@@ -81,10 +85,19 @@ pub(super) async fn show(
 ) -> Result<HttpResponse, PageError> {
     let filters = filters.into_inner().cleaned();
     let (query, owner, now) = (filters.query(), me.owner, portal.now());
-    let read = portal.store.read(move |conn| ledger::page(conn, owner, &query, now, PAGE));
-    let listed = read.await.map_err(|error: StoreError| error)?;
+    let read = portal.store.read(move |conn| {
+        let listed = ledger::page(conn, owner, &query, now, PAGE)?;
+        let ids: Vec<_> = listed.entries.iter().map(|(entry, _)| entry.handle.id).collect();
+        Ok::<_, StoreError>((usage::sparklines(conn, owner, &ids, now)?, listed))
+    });
+    let (lines, listed) = read.await?;
+    let highest = Sparkline::highest(lines.values());
+    let shown = |(entry, trouble): (Entry, Option<Trouble>)| {
+        let days = lines.get(&entry.handle.id).map(Vec::as_slice).unwrap_or_default();
+        row(entry, trouble, Sparkline::of(days, highest))
+    };
     let context = Context {
-        rows: listed.entries.into_iter().map(|(entry, trouble)| row(entry, trouble)).collect(),
+        rows: listed.entries.into_iter().map(shown).collect(),
         total: listed.total,
         troubled: listed.troubled,
         kinds: Kind::ALL.map(|kind| Choice { value: kind.as_str(), label: kind.label() }).into(),
@@ -100,7 +113,7 @@ pub(super) async fn show(
     portal.page(&me, "pages/credentials/list.html", context)
 }
 
-fn row(entry: Entry, trouble: Option<Trouble>) -> Row {
+fn row(entry: Entry, trouble: Option<Trouble>, line: Sparkline) -> Row {
     let id = entry.handle.id;
     Row {
         handle: entry.handle.to_string(),
@@ -111,6 +124,7 @@ fn row(entry: Entry, trouble: Option<Trouble>) -> Row {
             Kind::Client => format!("/apps/{id}"),
         },
         trouble: trouble.map(|trouble| mended(&entry, trouble)),
+        line,
         name: if entry.name.is_empty() { "No name".to_owned() } else { entry.name },
         kind: entry.handle.kind.as_str(),
         kind_label: entry.handle.kind.label(),

@@ -81,6 +81,7 @@ async fn called(portal: &TestPortal, owner: OwnerId, key: ApiKeyId, ok: u64, for
         at: now,
         request: RequestId::new(now, &*portal.portal.random),
         credential: Some(key.entity()),
+        root: None,
         owner: Some(owner),
         method: "GET".into(),
         route: "/v1/notes/{id}".into(),
@@ -354,6 +355,80 @@ async fn who_would_notice_is_told_before_a_key_is_switched_off_or_loses_a_scope(
             eve.get(&format!("/keys/{billing}{page}")).await.expect(404);
         }
     }
+}
+
+#[actix_web::test]
+async fn what_a_family_did_stands_under_its_name_and_its_page_tells_of_it() {
+    for backend in Backend::ALL {
+        let portal = TestPortal::new(backend, |_| {});
+        let mut ada = Browser::new(&portal);
+        ada.sign_up("ada@example.com").await.expect(303);
+        let owner = owner_of(&portal, "ada@example.com").await;
+        furnish(&portal, owner);
+        let now = portal.portal.now();
+        let family: keyway_core::ids::EntityId = FAMILY.parse().unwrap();
+        let token = keyway_core::ids::TokenId::new(now, &*portal.portal.random).entity();
+        let used = keyway_core::record::LastUse {
+            credential: family,
+            at: now,
+            address: Some([192, 0, 2, 8].into()),
+        };
+        let record = Record {
+            at: now,
+            request: RequestId::new(now, &*portal.portal.random),
+            credential: Some(token),
+            root: Some(family),
+            owner: Some(owner),
+            method: "GET".into(),
+            route: "/v1/whoami".into(),
+            status: 200,
+            failed: None,
+            code: None,
+            lacked: None,
+            address: Some([192, 0, 2, 8].into()),
+            latency_us: 1,
+            user_agent: None,
+        };
+        let batch = RecordBatch {
+            id: BatchId::new(now, &*portal.portal.random),
+            audience: "http://localhost:8081".parse().unwrap(),
+            at: now,
+            counts: Vec::new(),
+            last_uses: vec![used],
+            records: vec![record],
+            drawn: Vec::new(),
+        };
+        portal.portal.store.write(move |tx| records::store(tx.conn(), &batch, now)).await.unwrap();
+        let log = ada.get(&format!("/requests?credential={FAMILY}")).await.expect(200).body;
+        assert!(log.contains("Laptop") && log.contains("/v1/whoami"), "{backend:?} {log}");
+        let page = ada.get(&format!("/tokens/{FAMILY}")).await.expect(200).body;
+        for told in ["Laptop", "Command line", "Read your notes", "192.0.2.8", "Revoke tokens"] {
+            assert!(page.contains(told), "{backend:?} {told}: {page}");
+        }
+        assert!(!ada.get("/credentials?kind=jwt").await.body.contains("Never used"));
+        let mut eve = Browser::new(&portal);
+        eve.sign_up("eve@example.com").await.expect(303);
+        eve.get(&format!("/tokens/{FAMILY}")).await.expect(404);
+    }
+}
+
+#[actix_web::test]
+async fn keys_that_were_ticked_end_together() {
+    let portal = TestPortal::new(Backend::Sqlite, |_| {});
+    let mut ada = Browser::new(&portal);
+    ada.sign_up("ada@example.com").await.expect(303);
+    let (one, two) = (key(&mut ada, "One").await, key(&mut ada, "Two").await);
+    let list = ada.get("/keys").await.expect(200).body;
+    assert!(list.contains(&format!("value=\"key:{one}\"")) && list.contains("Revoke selected"), "{list}");
+    let page = format!("/credentials/revoke?from=/keys&credential=key:{one}&credential=key:{two}");
+    let both = format!("key:{one} key:{two}");
+    let fields = [("credential", both.as_str()), ("from", "/keys")];
+    let done = ada.submit(&page, "/credentials/revoke", &fields).await.expect(303);
+    assert_eq!(done.location(), "/keys");
+    assert!(!ada.get("/keys").await.expect(200).body.contains("<strong>One</strong>"));
+    let away =
+        ada.submit("/keys", "/credentials/revoke", &[("from", "https://evil.example")]).await.expect(303);
+    assert_eq!(away.location(), "/credentials");
 }
 
 #[actix_web::test]

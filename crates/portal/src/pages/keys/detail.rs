@@ -8,13 +8,16 @@ use actix_web::web::{self, Path, Query};
 use keyway_core::Timestamp;
 use keyway_core::api_key::{ApiKey, Grace, KeyStatus};
 use keyway_core::ids::ApiKeyId;
+use keyway_core::usage::{Grain, Period};
 use keyway_store::StoreError;
 use keyway_store::tables::callers::Caller;
+use keyway_store::tables::usage::{self, SPARK_DAYS, UsageFilter};
 use keyway_store::tables::{api_keys, owners};
 use serde::Serialize;
 
 use super::settings::{Choice, choice};
 use super::{KeyRow, display, handle, id, own_key, subject};
+use crate::chart::Bars;
 use crate::error::{FieldErrors, PageError};
 use crate::extract::SignedIn;
 use crate::flows::blast_radius;
@@ -66,6 +69,8 @@ struct Context {
     successor: Option<Successor>,
     extend_choices: Vec<Choice>,
     blast: BlastView,
+    /// The last 30 days; none where nothing was called.
+    chart: Option<Bars>,
     errors: FieldErrors,
 }
 
@@ -97,9 +102,16 @@ pub(super) async fn page(
         let creator = owners::find(conn, about.creator)?;
         let entries = blast_radius::entries(conn, about.owner, &[handle(about.id)], now)?;
         let radius = blast_radius::of(conn, about.owner, &[handle(about.id)], now)?;
-        Ok::<_, StoreError>((old.map(|old| (old, still)), new, creator, BlastView::of(&radius, &entries)))
+        let month = UsageFilter {
+            credential: Some(about.id.entity()),
+            ..UsageFilter::of(about.owner, Period::ending(now, Grain::Day, SPARK_DAYS))
+        };
+        let days = usage::series(conn, &month)?;
+        let chart = days.iter().any(|day| day.total() > 0).then(|| Bars::of(month.period, &days));
+        let blast = BlastView::of(&radius, &entries);
+        Ok::<_, StoreError>((old.map(|old| (old, still)), new, creator, blast, chart))
     });
-    let (old, new, creator, blast) = read.await?;
+    let (old, new, creator, blast, chart) = read.await?;
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let context = Context {
         alive: !matches!(key.status(now), KeyStatus::Revoked | KeyStatus::InGrace) && new.is_none(),
@@ -108,6 +120,7 @@ pub(super) async fn page(
         rotation: old.map(|(old, still)| rotation(&old, &still)),
         successor: new.map(|new| Successor { id: new.id, name: new.name }),
         blast,
+        chart,
         errors,
         key: facts(&key, creator.map(|owner| owner.name), now),
     };

@@ -10,6 +10,7 @@ use keyway_core::ids::{EntityId, RequestId};
 use keyway_core::refusal::Check;
 use keyway_store::StoreError;
 use keyway_store::tables::api_keys::{self, KeyFilter};
+use keyway_store::tables::names::{self, Named};
 use keyway_store::tables::request_log::{self, LoggedRequest};
 use serde::Serialize;
 
@@ -110,15 +111,14 @@ pub async fn page(
     let own = KeyFilter { owner: Some(owner), with_revoked: true, ..KeyFilter::default() };
     let read = portal.store.read(move |conn| {
         let found = request_log::list(conn, &filter, PAGE + 1)?;
-        let keys = api_keys::find_among(conn, &credentials(&found))?;
-        Ok::<_, StoreError>((found, keys, api_keys::list(conn, &own, now, KEYS)?))
+        let names = names::of(conn, &roots(&found))?;
+        Ok::<_, StoreError>((found, names, api_keys::list(conn, &own, now, KEYS)?))
     });
-    let (mut found, keys, own) = read.await?;
+    let (mut found, names, own) = read.await?;
     let more = found.len() > PAGE as usize;
     found.truncate(PAGE as usize);
     let all = filters.is_all(me);
     let last = found.last().filter(|_| more).map(|row| format!("{}_{}", row.at.as_micros(), row.id));
-    let names = names(&keys);
     let context = Context {
         next: last.map(|last| filters.address(path, &last, all)),
         previous: (!filters.is_first_page()).then(|| filters.address(path, "", all)),
@@ -148,11 +148,10 @@ pub(super) async fn csv(
     let filter = filters.filter(&me);
     let read = portal.store.read(move |conn| {
         let found = request_log::list(conn, &filter, FILE)?;
-        let keys = api_keys::find_among(conn, &credentials(&found))?;
-        Ok::<_, StoreError>((found, keys))
+        let names = names::of(conn, &roots(&found))?;
+        Ok::<_, StoreError>((found, names))
     });
-    let (found, keys) = read.await?;
-    let names = names(&keys);
+    let (found, names) = read.await?;
     let columns = [
         "time",
         "method",
@@ -184,20 +183,18 @@ pub(super) async fn csv(
     Ok(table.download("requests.csv"))
 }
 
-fn credentials(found: &[LoggedRequest]) -> Vec<EntityId> {
-    let mut ids: Vec<_> = found.iter().filter_map(|request| request.credential).collect();
+/// What the requests are counted under: tokens come and go, what they descend from has a name.
+fn roots(found: &[LoggedRequest]) -> Vec<EntityId> {
+    let mut ids: Vec<_> = found.iter().filter_map(|request| request.root).collect();
     ids.sort_unstable();
     ids.dedup();
     ids
 }
 
-fn names(keys: &[ApiKey]) -> HashMap<EntityId, &str> {
-    keys.iter().map(|key| (key.id.entity(), key.name.as_str())).collect()
-}
-
-fn row(request: &LoggedRequest, names: &HashMap<EntityId, &str>) -> Row {
+fn row(request: &LoggedRequest, names: &HashMap<EntityId, Named>) -> Row {
     let (state, outcome) = outcome(request);
-    let named = |id: EntityId| names.get(&id).map_or_else(|| short(id), |name| (*name).to_owned());
+    let name = request.root.and_then(|root| names.get(&root)).map(|named| named.name.clone());
+    let name = name.filter(|name| !name.is_empty());
     Row {
         id: request.id,
         at: request.at,
@@ -208,7 +205,7 @@ fn row(request: &LoggedRequest, names: &HashMap<EntityId, &str>) -> Row {
         outcome,
         latency: millis(request),
         address: request.address.map(|address| address.to_string()),
-        credential: request.credential.map(named),
+        credential: name.or_else(|| request.credential.map(short)),
     }
 }
 

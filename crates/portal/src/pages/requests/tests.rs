@@ -36,6 +36,7 @@ async fn call(
         at: now,
         request,
         credential: by.map(|(key, _)| key.entity()),
+        root: None,
         owner: by.map(|(_, owner)| owner),
         method: "GET".into(),
         route: route.into(),
