@@ -37,8 +37,8 @@ pub struct Record {
     pub request: RequestId,
     /// The credential, if it was recognised.
     pub credential: Option<EntityId>,
-    /// What its calls are counted under ([`Facts::counted_under`](crate::facts::Facts::counted_under)), where that is
-    /// not itself.
+    /// What its calls are counted under ([`Facts::counted_under`](crate::facts::Facts::counted_under)); itself if
+    /// that is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<EntityId>,
     /// Whose it is.

@@ -163,7 +163,7 @@ impl Recorder {
             at: verdict.arrived().wall,
             request: verdict.request(),
             credential: facts.map(|f| f.id),
-            root: facts.map(Facts::counted_under).filter(|root| facts.is_some_and(|f| f.id != *root)),
+            root: facts.map(|f| f.counted_under()),
             owner: facts.map(|f| f.owner),
             method: self.method(call.method),
             route: route.into(),

@@ -6,12 +6,12 @@ use actix_web::HttpResponse;
 use actix_web::web::{self, Query};
 use keyway_core::Timestamp;
 use keyway_core::api_key::ApiKey;
-use keyway_core::ids::{EntityId, RequestId};
+use keyway_core::ids::{EntityId, OwnerId, RequestId};
 use keyway_core::refusal::Check;
-use keyway_store::StoreError;
 use keyway_store::tables::api_keys::{self, KeyFilter};
-use keyway_store::tables::names::{self, Named};
+use keyway_store::tables::names::{self, Named, NamedKind};
 use keyway_store::tables::request_log::{self, LoggedRequest};
+use keyway_store::{Conn, StoreError};
 use serde::Serialize;
 
 use super::filters::Filters;
@@ -111,7 +111,7 @@ pub async fn page(
     let own = KeyFilter { owner: Some(owner), with_revoked: true, ..KeyFilter::default() };
     let read = portal.store.read(move |conn| {
         let found = request_log::list(conn, &filter, PAGE + 1)?;
-        let names = names::of(conn, &roots(&found))?;
+        let names = named(conn, filter.owner, &found)?;
         Ok::<_, StoreError>((found, names, api_keys::list(conn, &own, now, KEYS)?))
     });
     let (mut found, names, own) = read.await?;
@@ -148,7 +148,7 @@ pub(super) async fn csv(
     let filter = filters.filter(&me);
     let read = portal.store.read(move |conn| {
         let found = request_log::list(conn, &filter, FILE)?;
-        let names = names::of(conn, &roots(&found))?;
+        let names = named(conn, filter.owner, &found)?;
         Ok::<_, StoreError>((found, names))
     });
     let (found, names) = read.await?;
@@ -181,6 +181,21 @@ pub(super) async fn csv(
         ]);
     }
     Ok(table.download("requests.csv"))
+}
+
+/// The names of what the requests are counted under: of whatever kind for its owner, of keys for administrators.
+fn named(
+    conn: &mut Conn,
+    owner: Option<OwnerId>,
+    found: &[LoggedRequest],
+) -> Result<HashMap<EntityId, Named>, StoreError> {
+    let ids = roots(found);
+    let Some(owner) = owner else {
+        let keys = api_keys::find_among(conn, &ids)?.into_iter();
+        let of_key = |key: ApiKey| (key.id.entity(), Named { kind: NamedKind::Key, name: key.name });
+        return Ok(keys.map(of_key).collect());
+    };
+    names::of(conn, owner, &ids)
 }
 
 /// What the requests are counted under: tokens come and go, what they descend from has a name.
