@@ -20,6 +20,8 @@ pub struct Connection {
 pub struct Answer {
     /// The status.
     pub status: u16,
+    /// What a browser sends back as `Cookie`, if it was given one.
+    pub cookie: Option<String>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -81,13 +83,18 @@ fn whole(bytes: &[u8]) -> anyhow::Result<Option<Answer>> {
     let head = std::str::from_utf8(head).context("the head is not text")?;
     let mut lines = head.split("\r\n");
     let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
-    let length: Option<usize> = lines
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .and_then(|(_, value)| value.trim().parse().ok());
+    let (mut length, mut cookie) = (None, None::<String>);
+    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse::<usize>().ok();
+        } else if name.eq_ignore_ascii_case("set-cookie") {
+            let pair = value.split(';').next().unwrap_or_default().trim();
+            cookie = Some(cookie.map_or_else(|| pair.to_owned(), |before| format!("{before}; {pair}")));
+        }
+    }
     let (Some(status), Some(length)) = (status, length) else { bail!("no status or length: {head}") };
     let body = rest.get(4..).unwrap_or_default();
-    Ok(body.get(..length).map(|body| Answer { status, body: body.to_vec() }))
+    Ok(body.get(..length).map(|body| Answer { status, cookie, body: body.to_vec() }))
 }
 
 #[cfg(test)]
@@ -96,11 +103,15 @@ mod tests {
 
     #[test]
     fn an_answer_is_whole_once_its_body_is_there() {
-        let text = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx: y\r\n\r\nok";
+        let text =
+            b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nset-cookie: a=b; Path=/\r\nset-cookie: c=d\r\n\r\nok";
         for end in 0..text.len() {
             assert_eq!(whole(&text[..end]).unwrap(), None, "{end}");
         }
-        assert_eq!(whole(text).unwrap(), Some(Answer { status: 200, body: b"ok".to_vec() }));
+        assert_eq!(
+            whole(text).unwrap(),
+            Some(Answer { status: 200, cookie: Some("a=b; c=d".into()), body: b"ok".to_vec() })
+        );
         assert!(whole(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
     }
 }

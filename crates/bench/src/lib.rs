@@ -10,8 +10,10 @@
 //! |---|---|
 //! | [`connection`] | one kept HTTP/1.1 connection that never blocks |
 //! | [`latencies`] | how long requests took |
+//! | [`sign_ins`] | people who sign in beside the load |
 
 #![warn(missing_docs)]
 
 pub mod connection;
 pub mod latencies;
+pub mod sign_ins;

@@ -1,11 +1,12 @@
 //! Passwords: argon2id on a few threads of their own, behind a bounded queue.
 //!
 //! Hashing takes tens of milliseconds and 19 MiB: on the workers it would stall every other request, unbounded it
-//! would eat the memory. The blocks are allocated once a thread, and the threads run when nobody else wants to: a
-//! sign-in may wait, a request behind the guard may not.
+//! would eat the memory. Each thread keeps its blocks while there is something to hash, and the threads run when nobody
+//! else wants to: a sign-in may wait, a request behind the guard may not.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::Engine as _;
@@ -21,6 +22,8 @@ use tokio::sync::oneshot;
 
 const SALT_LEN: usize = 16;
 const TAG_LEN: usize = 32;
+/// How long a thread without work keeps its memory.
+const KEPT: Duration = Duration::from_secs(60);
 
 /// What a hash costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,12 +172,19 @@ fn yield_to_all() {
 }
 
 fn work(jobs: &Mutex<Receiver<Job>>, cost: PasswordCost, params: &Params) {
-    let mut memory = vec![Block::default(); params.block_count()];
+    let mut memory = Vec::new();
     loop {
         // The lock is held while waiting: one thread waits for a job, the others for the lock.
-        let job = jobs.lock().recv();
+        let job = match jobs.try_lock_for(KEPT) {
+            Some(jobs) => jobs.recv_timeout(KEPT),
+            None => Err(RecvTimeoutError::Timeout),
+        };
+        if job.is_ok() && memory.is_empty() {
+            memory = vec![Block::default(); params.block_count()];
+        }
         match job {
-            Err(_) => return,
+            Err(RecvTimeoutError::Timeout) => memory = Vec::new(),
+            Err(RecvTimeoutError::Disconnected) => return,
             // Whoever no longer waits for the answer does not mind that it is lost.
             Ok(Job::Hash { password, salt, reply }) => {
                 let tag = digest(&password, &salt, params.clone(), &mut memory);

@@ -1,5 +1,7 @@
 //! JSON objects of known shape: names and values that need no escapes are copied as they are.
 
+use std::fmt::{Display, Write as _};
+
 use keyway_core::ids::EntityId;
 
 /// An object being written.
@@ -26,6 +28,13 @@ impl Object {
     pub(crate) fn plain(&mut self, name: &'static str, value: &str) {
         self.name(name);
         self.quoted(value);
+    }
+
+    /// A member as [`Self::plain`] takes it, written in place.
+    pub(crate) fn shown(&mut self, name: &'static str, value: impl Display) {
+        self.name(name);
+        // Writing into memory does not fail.
+        let _ = write!(self.text, "\"{value}\"");
     }
 
     /// A member that may be missing.
@@ -95,6 +104,7 @@ mod tests {
     fn what_is_written_is_json() {
         let mut object = Object::with_capacity(0);
         object.plain("a", "b");
+        object.shown("l", 1.5);
         object.plain_or_null("c", None);
         object.list("d", ["e", "f"].into_iter());
         object.list("g", std::iter::empty());
@@ -104,7 +114,7 @@ mod tests {
         });
         object.object("k", |_| {});
         let expected = serde_json::json!({
-            "a": "b", "c": null, "d": ["e", "f"], "g": [], "h": {"i": u64::MAX, "j": 0}, "k": {},
+            "a": "b", "l": "1.5", "c": null, "d": ["e", "f"], "g": [], "h": {"i": u64::MAX, "j": 0}, "k": {},
         });
         assert_eq!(serde_json::from_str::<serde_json::Value>(&object.finish()).unwrap(), expected);
     }

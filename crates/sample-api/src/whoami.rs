@@ -47,7 +47,7 @@ fn document(caller: &Principal) -> String {
 fn client(object: &mut Object, name: &'static str, id: Option<ClientId>) {
     match id {
         // Its name is no id.
-        Some(ClientId::CLI) => object.plain(name, &ClientId::CLI.to_string()),
+        Some(ClientId::CLI) => object.shown(name, ClientId::CLI),
         Some(id) => object.id(name, id.entity()),
         None => object.plain_or_null(name, None),
     }
@@ -64,7 +64,7 @@ fn all(limits: &mut Object, allowance: &Allowance) {
 fn rate(limits: &mut Object, name: &'static str, limit: Option<(Rate, Left)>) {
     let Some((rate, left)) = limit else { return };
     limits.object(name, |limit| {
-        limit.plain("rate", &rate.to_string());
+        limit.shown("rate", rate);
         what_is_left(limit, left);
     });
 }

@@ -4,16 +4,12 @@ import base64
 import hashlib
 import json
 import os
-import re
 import secrets
 import sqlite3
 import subprocess
-import threading
 import time
 import urllib.parse
-import urllib.request
 import zlib
-from http.cookiejar import CookieJar
 from pathlib import Path
 
 from machine import Failed, Server, fetch, free_port, load
@@ -158,6 +154,12 @@ class Keyway:
         database.close()
         return emails
 
+    def sign_ins(self, rate):
+        """What tells the load driver that so many people sign in a second beside the load."""
+        who = urllib.parse.urlencode({"email": EMAIL, "password": PASSWORD})
+        portal = f"127.0.0.1:{self.portal_port}"
+        return {"sign-ins": rate, "portal": portal, "origin": self.issuer, "who": who}
+
     def client(self, *arguments):
         """A client; its id and secret as HTTP Basic takes them."""
         made = self.command("client", "create", "--name", "bench", *arguments)
@@ -176,37 +178,3 @@ class Keyway:
         if status != 200:
             raise Failed(f"{path}: {status} {body}")
         return body
-
-
-class SignIns:
-    """So many people sign in a second, in the background."""
-
-    def __init__(self, keyway, rate):
-        self.issuer, self.pause, self.count = keyway.issuer, 1 / rate, 0
-        self.over = threading.Event()
-        self.threads = [threading.Thread(target=self._run, args=(at / 4,)) for at in range(4)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
-
-    def _run(self, offset):
-        turn = time.monotonic() + offset * self.pause
-        while not self.over.wait(max(0, turn - time.monotonic())):
-            turn += self.pause * len(self.threads)
-            self._sign_in()
-            self.count += 1
-
-    def _sign_in(self):
-        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
-        page = browser.open(self.issuer + "/sign-in", timeout=10).read().decode()
-        token = re.search(r'name="csrf" value="([^"]+)"', page)[1]
-        form = urllib.parse.urlencode({"csrf": token, "email": EMAIL, "password": PASSWORD}).encode()
-        request = urllib.request.Request(self.issuer + "/sign-in", form, {"Origin": self.issuer})
-        browser.open(request, timeout=10).read()

@@ -11,6 +11,7 @@ use anyhow::{Context as _, ensure};
 use clap::Parser;
 use keyway_bench::connection::Connection;
 use keyway_bench::latencies::Latencies;
+use keyway_bench::sign_ins::SignIns;
 
 #[derive(Parser)]
 struct Arguments {
@@ -41,6 +42,18 @@ struct Arguments {
     /// This many requests instead, as fast as they are answered.
     #[arg(long, conflicts_with = "rate")]
     count: Option<usize>,
+    /// So many people sign in a second, beside the requests.
+    #[arg(long, requires_all = ["portal", "origin", "who"])]
+    sign_ins: Option<u32>,
+    /// Where they do: the portal's address.
+    #[arg(long)]
+    portal: Option<SocketAddr>,
+    /// The portal's origin, as a browser sends it.
+    #[arg(long)]
+    origin: Option<String>,
+    /// `email=…&password=…`, encoded.
+    #[arg(long)]
+    who: Option<String>,
     /// Where the access tokens of the answers go, one a line.
     #[arg(long)]
     tokens: Option<PathBuf>,
@@ -94,6 +107,7 @@ struct Run {
     refused: usize,
     tokens: Vec<String>,
     seconds: f64,
+    sign_ins: usize,
 }
 
 /// Asks in a circle and never sleeps: a timer would be coarser than what is measured.
@@ -107,11 +121,15 @@ fn run(
         .map(|_| Connection::open(arguments.address))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let mut run = Run::default();
+    let mut people = people(arguments);
     let mut coming = requests.iter().cycle();
     let began = Instant::now();
     let (mut sent, mut last) = (0, began);
     while run.latencies.len() < total {
         let now = Instant::now();
+        if let Some(people) = &mut people {
+            people.go_on(now)?;
+        }
         for connection in &mut connections {
             if let Some((answer, due)) = connection.poll()? {
                 last = Instant::now();
@@ -130,7 +148,13 @@ fn run(
         ensure!(now.duration_since(last) < PATIENCE, "no answer for {} s", PATIENCE.as_secs());
     }
     run.seconds = last.duration_since(began).as_secs_f64();
+    run.sign_ins = people.map_or(0, |people| people.done);
     Ok(run)
+}
+
+fn people(arguments: &Arguments) -> Option<SignIns> {
+    let Arguments { sign_ins, portal, origin, who, .. } = arguments;
+    Some(SignIns::new((*portal)?, origin.clone()?, who.clone()?, (*sign_ins)?))
 }
 
 fn access_token(body: &[u8]) -> anyhow::Result<String> {
@@ -148,6 +172,7 @@ fn report(arguments: &Arguments, mut run: Run) -> anyhow::Result<()> {
         "rate": run.latencies.len() as f64 / run.seconds,
         "mean": run.latencies.mean(),
         "p50": run.latencies.quantile(0.5),
+        "sign_ins": run.sign_ins as f64 / run.seconds,
         "p99": run.latencies.quantile(0.99),
     });
     writeln!(std::io::stdout(), "{line}")?;
