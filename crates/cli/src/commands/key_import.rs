@@ -15,8 +15,8 @@ use tokio::sync::mpsc;
 use crate::house::House;
 use crate::output::Output;
 
-/// Lines imported in one transaction: a server beside waits for it no longer than for an ordinary write.
-const BATCH: usize = 2_000;
+/// Lines imported in one transaction. A server beside waits for it, a fraction of a second.
+const BATCH: usize = 10_000;
 /// Batches that wait, checked.
 const AHEAD: usize = 2;
 /// The longest line of a file to import, in bytes.
