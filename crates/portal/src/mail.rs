@@ -84,10 +84,7 @@ impl Mailer {
     async fn send(&self, from: &str, mail: &OutgoingMail) -> Result<(), MailError> {
         match self {
             Self::Smtp(transport) => {
-                let (from, to): (Mailbox, Mailbox) = (from.parse()?, mail.recipient.parse()?);
-                let body = MultiPart::alternative_plain_html(mail.body_text.clone(), mail.body_html.clone());
-                let message = Message::builder().from(from).to(to).subject(&mail.subject).multipart(body)?;
-                transport.send(message).await.map_err(MailError::Smtp).map(|_taken| ())
+                transport.send(message(from, mail)?).await.map_err(MailError::Smtp).map(|_taken| ())
             }
             Self::Folder(folder) => {
                 let (folder, name) = (folder.clone(), format!("{}.eml", mail.id));
@@ -106,6 +103,13 @@ impl Mailer {
             }
         }
     }
+}
+
+/// A mail as it goes over the wire: whatever its subject holds, it stays one header.
+fn message(from: &str, mail: &OutgoingMail) -> Result<Message, MailError> {
+    let (from, to): (Mailbox, Mailbox) = (from.parse()?, mail.recipient.parse()?);
+    let body = MultiPart::alternative_plain_html(mail.body_text.clone(), mail.body_html.clone());
+    Ok(Message::builder().from(from).to(to).subject(&mail.subject).multipart(body)?)
 }
 
 /// Sends mails until the future is dropped. What could not be sent is tried again, ever later.
@@ -203,4 +207,45 @@ pub fn list_folder(data_dir: &Path, limit: usize) -> Vec<FolderMail> {
     // Ids begin with the time.
     names.sort_unstable_by(|a, b| b.cmp(a));
     names.iter().take(limit).filter_map(|id| read_from_folder(data_dir, id)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use keyway_core::Timestamp;
+    use keyway_core::ids::EntityId;
+    use keyway_core::random::SeededRandom;
+
+    use super::*;
+
+    #[test]
+    fn no_subject_and_no_recipient_adds_a_header() {
+        let now = Timestamp::from_seconds(0);
+        let mail = |recipient: &str, subject: &str| OutgoingMail {
+            id: EntityId::new(now, &SeededRandom::new(1)),
+            recipient: recipient.to_owned(),
+            subject: subject.to_owned(),
+            body_text: "Hello".to_owned(),
+            body_html: "<p>Hello".to_owned(),
+            created_at: now,
+            attempts: 0,
+            next_attempt_at: now,
+            sent_at: None,
+            failed_at: None,
+        };
+        for subject in
+            ["a\r\nBcc: eve@evil.example", "a\nBcc: eve@evil.example", "ä\r\n\r\n<b>", "\u{202e}a\0"]
+        {
+            let sent = message("Keyway <keyway@example.com>", &mail("ada@example.com", subject)).unwrap();
+            let sent = String::from_utf8(sent.formatted()).unwrap();
+            let (head, _) = sent.split_once("\r\n\r\n").unwrap();
+            let names: Vec<&str> =
+                head.split("\r\n").filter_map(|line| line.split_once(": ")).map(|(name, _)| name).collect();
+            assert!(!names.contains(&"Bcc"), "{head}");
+            assert_eq!(sent.matches("Hello").count(), 2, "{sent}");
+        }
+        for recipient in ["ada@example.com\r\nBcc: eve@evil.example", "ada@example.com, eve@evil.example", ""]
+        {
+            assert!(message("Keyway <keyway@example.com>", &mail(recipient, "a")).is_err(), "{recipient}");
+        }
+    }
 }
