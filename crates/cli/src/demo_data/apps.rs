@@ -1,14 +1,17 @@
 //! OAuth apps, and who authorised them.
 
-use keyway_core::Duration;
+use std::sync::Arc;
+
 use keyway_core::audience::Audience;
 use keyway_core::ids::{GrantId, SessionId};
 use keyway_core::oauth::pkce::Challenge;
 use keyway_core::oauth::{AuthMethod, Client, ClientKind, GrantType};
+use keyway_core::{Duration, Timestamp};
+use keyway_portal::flows::Act;
 use keyway_portal::flows::authorize::{self, AuthorizationRequest, Prompt, User};
 use keyway_portal::flows::clients::{self, NewClient, Profile};
 use keyway_portal::flows::grants;
-use keyway_portal::flows::tokens::code;
+use keyway_portal::flows::tokens::{client_credentials, code};
 use keyway_store::StoreError;
 use keyway_store::tables::{clients as client_rows, grants as grant_rows};
 use oauth2::PkceCodeChallenge;
@@ -73,7 +76,25 @@ pub(super) async fn make(story: &Story<'_>, people: &People) -> anyhow::Result<V
         living.iter().try_for_each(|grant| grant_rows::touch(tx.conn(), *grant, at))
     });
     used.await.map_err(|error: StoreError| error)?;
+    token_of_its_own(story, robot, at).await?;
     Ok(callers)
+}
+
+/// What the app got for itself when it was last used.
+async fn token_of_its_own(story: &Story<'_>, client: Client, at: Timestamp) -> anyhow::Result<()> {
+    let (house, issuance) = (story.house, story.house.issuance());
+    let (context, owner, format) = (issuance.clone(), client.owner, client.token_format);
+    let ground = house.store.read(move |conn| context.ground(conn, owner, format)).await?;
+    let asked = client_credentials::Asked {
+        client: Arc::new(client),
+        ground,
+        scope: None,
+        resource: None,
+        proven: None,
+    };
+    let act = Act { now: at, ..house.command() };
+    client_credentials::run(&house.store, &issuance, &act, asked).await?;
+    Ok(())
 }
 
 async fn register(

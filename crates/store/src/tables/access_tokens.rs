@@ -183,6 +183,21 @@ pub fn owners_of(
     rows.into_iter().map(read).collect()
 }
 
+/// How many living tokens a client was given for itself: they belong to no family.
+///
+/// # Errors
+/// When the statement fails.
+pub fn count_of_client_itself(conn: &mut Conn, client: ClientId, now: Timestamp) -> Result<u64, StoreError> {
+    let count: i64 = access_tokens::table
+        .filter(
+            access_tokens::client_id.eq(client.entity().to_string()).and(access_tokens::family_id.is_null()),
+        )
+        .filter(access_tokens::revoked_at.is_null().and(access_tokens::expires_at.gt(now.as_micros())))
+        .count()
+        .get_result(conn)?;
+    TABLE.count("id", count)
+}
+
 /// Takes a token back; `false` if there is none or it was taken back already.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use keyway_core::ids::ClientId;
 use keyway_core::ledger::{Handle, Kind};
 use keyway_core::oauth::{Client, ClientKeys, ClientOrigin, RedirectUri};
 use keyway_store::StoreError;
-use keyway_store::tables::{client_secrets, family_counts, grants};
+use keyway_store::tables::{access_tokens, client_secrets, family_counts, grants};
 use serde::{Deserialize, Serialize};
 
 use super::builder::{Builder, Wish};
@@ -86,7 +86,8 @@ pub(super) async fn show(
         .read(move |conn| {
             let secrets = client_secrets::list(conn, id, now)?;
             let users = grants::count_of_client(conn, id)?;
-            Ok((secrets, users, family_counts::of_client(conn, id, now)?))
+            let of_itself = access_tokens::count_of_client_itself(conn, id, now)?;
+            Ok((secrets, users, family_counts::of_client(conn, id, now)? + of_itself))
         })
         .await;
     let (secrets, users, tokens) = counted?;
