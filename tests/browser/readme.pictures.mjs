@@ -7,10 +7,10 @@ import { Keyway, binary, password, press, signUp } from "./harness.mjs";
 
 const folder = join(import.meta.dirname, "screenshots");
 
-// What the window shows, and no more: `height` is cut to what the page has to say.
-async function picture(page, name, { height = 760 } = {}) {
+// What the window shows, and no more.
+async function picture(page, name, { width = 1440, height = 860 } = {}) {
   await mkdir(folder, { recursive: true });
-  await page.setViewportSize({ width: 1240, height });
+  await page.setViewportSize({ width, height });
   await page.screenshot({ path: join(folder, `readme-${name}.png`), animations: "disabled" });
 }
 
@@ -25,7 +25,7 @@ test("pages of a portal that has been in use for a month", async (t) => {
   await stranger.getByRole("main").getByRole("button", { name: "Create key", exact: true }).click();
   await press(stranger, "Send first call");
   await stranger.getByRole("main").getByText(/\b200\b/).first().waitFor();
-  await picture(stranger, "first-call");
+  await picture(stranger, "first-call", { width: 1240, height: 760 });
 
   const page = await keyway.page();
   await page.goto("/sign-in");
@@ -34,7 +34,7 @@ test("pages of a portal that has been in use for a month", async (t) => {
   await press(page, "Sign in");
   await page.waitForURL((url) => url.pathname === "/");
   await page.goto("/credentials");
-  await picture(page, "ledger", { height: 820 });
+  await picture(page, "ledger");
 
   await page.goto("/keys");
   await page.getByRole("main").getByRole("link", { name: "Billing server" }).first().click();
@@ -42,12 +42,12 @@ test("pages of a portal that has been in use for a month", async (t) => {
   await picture(page, "key");
 
   await page.goto("/usage?range=30d");
-  await picture(page, "usage", { height: 860 });
+  await picture(page, "usage");
 
   await page.goto("/requests?outcome=scope");
   await page.getByRole("main").getByRole("link", { name: /^Explain request/ }).first().click();
   await page.getByRole("heading", { name: "Why was this refused?" }).waitFor();
-  await picture(page, "refusal", { height: 720 });
+  await picture(page, "refusal");
 
   const { client_id } = await keyway.run(["client", "create", "--name", "Field notes", "--owner", "grace@example.com",
     "--scope", "notes:read", "--scope", "notes:write", "--redirect-uri", "https://fieldnotes.example/callback", "--auth-method", "none"]);
@@ -57,5 +57,5 @@ test("pages of a portal that has been in use for a month", async (t) => {
   });
   await page.goto(`/oauth/authorize?${query}`);
   await page.getByRole("heading", { name: /Field notes/ }).waitFor();
-  await picture(page, "consent", { height: 780 });
+  await picture(page, "consent", { width: 960, height: 640 });
 });
