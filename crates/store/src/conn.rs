@@ -185,14 +185,23 @@ pub(crate) use on_either;
 pub(crate) struct Manager {
     pub(crate) url: DatabaseUrl,
     pub(crate) role: Role,
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) statements: crate::testing::Statements,
 }
 
 impl r2d2::ManageConnection for Manager {
     type Connection = Conn;
     type Error = StoreError;
 
+    #[cfg(not(any(test, feature = "testing")))]
     fn connect(&self) -> Result<Conn, StoreError> {
         self.url.connect(self.role)
+    }
+    #[cfg(any(test, feature = "testing"))]
+    fn connect(&self) -> Result<Conn, StoreError> {
+        let mut conn = self.url.connect(self.role)?;
+        self.statements.watch(&mut conn);
+        Ok(conn)
     }
     fn is_valid(&self, conn: &mut Conn) -> Result<(), StoreError> {
         conn.ping().map_err(StoreError::from)

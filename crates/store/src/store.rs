@@ -51,6 +51,8 @@ struct Inner {
     watcher: Watcher,
     head: Arc<Head>,
     clock: Arc<dyn Clock>,
+    #[cfg(any(test, feature = "testing"))]
+    statements: crate::testing::Statements,
 }
 
 impl Store {
@@ -71,15 +73,34 @@ impl Store {
         } else {
             None
         };
+        #[cfg(any(test, feature = "testing"))]
+        let statements = crate::testing::Statements::default();
         let pool = r2d2::Pool::builder()
             .max_size(config.connections)
             .min_idle(Some(1))
             .connection_timeout(config.wait)
             .test_on_check_out(!config.url.is_sqlite())
-            .build_unchecked(Manager { url: config.url.clone(), role: pooled });
+            .build_unchecked(Manager {
+                url: config.url.clone(),
+                role: pooled,
+                #[cfg(any(test, feature = "testing"))]
+                statements: statements.clone(),
+            });
         let watcher = Watcher::start(config.url.clone(), Arc::clone(&head), Arc::clone(&clock))?;
         let permits = Arc::new(Semaphore::new(config.connections as usize));
-        Ok(Self { inner: Arc::new(Inner { config, pool, permits, writer, watcher, head, clock }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                config,
+                pool,
+                permits,
+                writer,
+                watcher,
+                head,
+                clock,
+                #[cfg(any(test, feature = "testing"))]
+                statements,
+            }),
+        })
     }
 
     /// Runs look-ups on a blocking thread. Each statement sees what was committed before it; on SQLite nothing can
@@ -169,6 +190,12 @@ impl Store {
     /// Where the database is.
     pub fn url(&self) -> &DatabaseUrl {
         &self.inner.config.url
+    }
+
+    /// How many statements its pooled connections have begun: on SQLite those that read, on PostgreSQL all.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn statements(&self) -> u64 {
+        self.inner.statements.count()
     }
 
     /// The clock that the store was opened with.

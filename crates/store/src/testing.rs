@@ -5,6 +5,7 @@
 //! failure, never a skip.
 
 mod cluster;
+mod statements;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,6 +16,7 @@ use keyway_core::Clock;
 use keyway_core::clock::{ManualClock, Timestamp};
 use keyway_core::random::SeededRandom;
 
+pub(crate) use self::statements::Statements;
 use crate::conn::{DatabaseUrl, Role};
 use crate::store::{Store, StoreConfig};
 

@@ -6,6 +6,7 @@ pub mod act;
 pub mod authorize;
 pub mod blast_radius;
 pub mod bootstrap;
+pub mod budget;
 pub mod clients;
 pub mod connections;
 pub mod device;

@@ -6,6 +6,7 @@ mod list;
 pub mod revoke;
 #[cfg(test)]
 mod tests;
+pub mod trouble;
 
 use actix_web::web::{self, ServiceConfig};
 

@@ -2,6 +2,7 @@
 
 mod by_mail;
 mod errors;
+mod many;
 mod notices;
 
 use keyway_core::Duration;

@@ -5,7 +5,7 @@ mod filters;
 mod show;
 #[cfg(test)]
 mod tests;
-mod words;
+pub mod words;
 
 use actix_web::web::{self, ServiceConfig};
 

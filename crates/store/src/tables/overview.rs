@@ -2,13 +2,12 @@
 
 use diesel::prelude::*;
 use keyway_core::Timestamp;
-use keyway_core::ids::{ApiKeyId, OwnerId};
-use keyway_core::record::Outcome;
+use keyway_core::ids::OwnerId;
 
 use crate::conn::Conn;
 use crate::error::StoreError;
-use crate::schema::{api_keys, clients, connections, families, grants, usage_counts};
-use crate::types::{Table, time};
+use crate::schema::{api_keys, clients, connections, families, grants};
+use crate::types::Table;
 
 const KEYS: Table = Table("api_keys");
 
@@ -84,64 +83,4 @@ pub fn alive(conn: &mut Conn, owner: OwnerId, now: Timestamp) -> Result<Alive, S
         grants: KEYS.count("id", consents)?,
         connections: KEYS.count("id", elsewhere)?,
     })
-}
-
-/// A key that ends soon.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExpiringKey {
-    /// Which.
-    pub id: ApiKeyId,
-    /// Its name.
-    pub name: String,
-    /// When it ends.
-    pub expires_at: Timestamp,
-}
-
-/// Working keys that end before `until` and have no successor, the next first, at most `limit`.
-///
-/// # Errors
-/// When the statement fails or a row cannot be read.
-pub fn expiring_keys(
-    conn: &mut Conn,
-    owner: OwnerId,
-    now: Timestamp,
-    until: Timestamp,
-    limit: u32,
-) -> Result<Vec<ExpiringKey>, StoreError> {
-    let rows: Vec<(String, String, Option<i64>)> = api_keys::table
-        .filter(api_keys::owner_id.eq(owner.to_string()))
-        .filter(api_keys::revoked_at.is_null().and(api_keys::replaced_by.is_null()))
-        .filter(api_keys::expires_at.gt(now.as_micros()).and(api_keys::expires_at.le(until.as_micros())))
-        .order(api_keys::expires_at)
-        .limit(i64::from(limit))
-        .select((api_keys::id, api_keys::name, api_keys::expires_at))
-        .load(conn)?;
-    rows.into_iter()
-        .map(|(id, name, expires_at)| {
-            let expires_at = time(expires_at.unwrap_or_default());
-            Ok(ExpiringKey { id: KEYS.parse("id", &id)?, name, expires_at })
-        })
-        .collect()
-}
-
-/// Calls in the hours from `since` on, of all credentials of an owner: accepted and refused.
-///
-/// # Errors
-/// When the statement fails.
-pub fn calls_since(conn: &mut Conn, owner: OwnerId, since: Timestamp) -> Result<(u64, u64), StoreError> {
-    let rows: Vec<(String, i64)> = usage_counts::table
-        .filter(usage_counts::owner_id.eq(owner.to_string()).and(usage_counts::bucket.ge(since.as_micros())))
-        .select((usage_counts::outcome, usage_counts::count))
-        .load(conn)?;
-    let (mut accepted, mut refused) = (0_u64, 0_u64);
-    for (outcome, count) in rows {
-        let count = u64::try_from(count).unwrap_or_default();
-        // What the API itself failed at was accepted here.
-        if outcome == Outcome::Ok.as_str() || outcome == Outcome::Failed.as_str() {
-            accepted += count;
-        } else {
-            refused += count;
-        }
-    }
-    Ok((accepted, refused))
 }

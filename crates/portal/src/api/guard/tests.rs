@@ -10,9 +10,11 @@ use keyway_core::owner::{Environment, Owner, OwnerKind};
 use keyway_core::quota::{Day, Drawn};
 use keyway_core::record::{Count, LastUse, Outcome, Record};
 use keyway_core::secret::PlainSecret;
+use keyway_core::usage::{Grain, Period};
 use keyway_store::tables::audit::Actor;
-use keyway_store::tables::{api_keys, overview, owners};
-use keyway_store::testing::{Backend, START};
+use keyway_store::tables::usage::{self, UsageFilter};
+use keyway_store::tables::{api_keys, owners};
+use keyway_store::testing::Backend;
 
 use super::*;
 use crate::flows::Act;
@@ -83,9 +85,9 @@ impl World {
     }
 
     async fn calls(&self, owner: OwnerId) -> u64 {
-        let counted =
-            self.portal.portal.store.read(move |conn| overview::calls_since(conn, owner, START)).await;
-        counted.map_err(|error: StoreError| error).unwrap().0
+        let filter = UsageFilter::of(owner, Period::ending(self.portal.portal.now(), Grain::Day, 2));
+        let counted = self.portal.portal.store.read(move |conn| usage::totals(conn, &filter)).await;
+        counted.map_err(|error: StoreError| error).unwrap().accepted()
     }
 
     async fn end_something(&self) {

@@ -6,13 +6,13 @@ use actix_web::HttpResponse;
 use actix_web::web;
 use keyway_core::Timestamp;
 use keyway_core::ledger::{Entry, Kind, Status, Trouble};
-use keyway_core::record::Outcome;
 use keyway_core::scope::Scope;
 use keyway_store::StoreError;
 use keyway_store::tables::usage;
 use serde::Serialize;
 
 use super::filters::{ATTENTION, Filters};
+use super::trouble::{self, TroubleView};
 use crate::chart::Sparkline;
 use crate::error::PageError;
 use crate::extract::SignedIn;
@@ -42,20 +42,6 @@ struct Row {
     /// Its calls by day.
     line: Sparkline,
     trouble: Option<TroubleView>,
-}
-
-/// What is wrong, and the button that mends it.
-#[derive(Serialize)]
-struct TroubleView {
-    what: &'static str,
-    at: Option<Timestamp>,
-    percent: u64,
-    calls: u64,
-    most: &'static str,
-    label: &'static str,
-    href: String,
-    /// Whether the button changes something by itself.
-    posts: bool,
 }
 
 #[derive(Serialize)]
@@ -114,18 +100,12 @@ pub(super) async fn show(
 }
 
 fn row(entry: Entry, trouble: Option<Trouble>, line: Sparkline) -> Row {
-    let id = entry.handle.id;
     Row {
         handle: entry.handle.to_string(),
-        href: match entry.handle.kind {
-            Kind::Key => format!("/keys/{id}"),
-            Kind::Jwt => format!("/tokens/{id}"),
-            Kind::Grant => format!("/authorized#{id}"),
-            Kind::Client => format!("/apps/{id}"),
-        },
-        trouble: trouble.map(|trouble| mended(&entry, trouble)),
+        href: trouble::page_of(entry.handle),
+        trouble: trouble.map(|trouble| TroubleView::of(&entry, trouble)),
         line,
-        name: if entry.name.is_empty() { "No name".to_owned() } else { entry.name },
+        name: trouble::name_of(&entry),
         kind: entry.handle.kind.as_str(),
         kind_label: entry.handle.kind.label(),
         environment: entry.environment.as_str(),
@@ -137,61 +117,5 @@ fn row(entry: Entry, trouble: Option<Trouble>, line: Sparkline) -> Row {
         renews: entry.renews,
         status: entry.status.as_str(),
         over: entry.status.is_over(),
-    }
-}
-
-fn mended(entry: &Entry, trouble: Trouble) -> TroubleView {
-    let id = entry.handle.id;
-    let view = |what, at, label, href| TroubleView {
-        what,
-        at,
-        label,
-        href,
-        percent: 0,
-        calls: 0,
-        most: "",
-        posts: false,
-    };
-    match trouble {
-        Trouble::Refused { percent, calls, most } => {
-            let href = match entry.handle.kind {
-                Kind::Key => format!("/keys/{id}/requests?outcome=refused"),
-                _ => format!("/requests?credential={id}&outcome=refused"),
-            };
-            TroubleView {
-                percent,
-                calls,
-                most: refused_as(most),
-                ..view("refused", None, "See refusals", href)
-            }
-        }
-        Trouble::EndsSoon(at) if entry.handle.kind == Kind::Key => {
-            view("expiring", Some(at), "Rotate key", format!("/keys/{id}/settings#rotate"))
-        }
-        Trouble::EndsSoon(at) => view("idle", Some(at), "Mint JWT", "/tokens".to_owned()),
-        Trouble::InGrace(at) => {
-            let href = entry.replaced_by.map_or(format!("/keys/{id}"), |new| format!("/keys/{new}"));
-            view("grace", Some(at), "Finish rotation", href)
-        }
-        Trouble::Disabled => {
-            TroubleView { posts: true, ..view("disabled", None, "Enable key", format!("/keys/{id}/enable")) }
-        }
-        Trouble::Unused(since) => view(
-            if entry.last_used_at.is_some() { "unused" } else { "never" },
-            Some(since),
-            "Revoke",
-            format!("/credentials/revoke?credential={}", entry.handle),
-        ),
-    }
-}
-
-/// How calls were refused, in words.
-const fn refused_as(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Unauthenticated => "not accepted (401)",
-        Outcome::Forbidden => "not allowed (403)",
-        Outcome::Limited => "over the limit (429)",
-        Outcome::Unavailable => "not checked (503)",
-        Outcome::Ok | Outcome::Failed => "accepted",
     }
 }

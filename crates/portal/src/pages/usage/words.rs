@@ -6,7 +6,7 @@ use keyway_core::record::Outcome;
 use crate::chart::count;
 
 /// How calls ended, for people.
-pub(super) const fn outcome(outcome: Outcome) -> &'static str {
+pub const fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Ok => "Accepted",
         Outcome::Failed => "Accepted, but the API failed (5xx)",
@@ -18,7 +18,7 @@ pub(super) const fn outcome(outcome: Outcome) -> &'static str {
 }
 
 /// A part of a whole, in per cent.
-pub(super) fn share(part: u64, whole: u64) -> String {
+pub fn share(part: u64, whole: u64) -> String {
     let thousandths = per(part, whole, 1_000);
     match (part, whole, thousandths) {
         (0, ..) | (_, 0, _) => "0 %".to_owned(),
@@ -30,7 +30,7 @@ pub(super) fn share(part: u64, whole: u64) -> String {
 }
 
 /// How many more or fewer than in the same time before.
-pub(super) fn change(now: u64, before: u64, span: &str) -> String {
+pub fn change(now: u64, before: u64, span: &str) -> String {
     match (now, before) {
         (0, 0) => format!("none in the {span} before either"),
         (_, 0) => format!("none in the {span} before"),
@@ -51,12 +51,12 @@ pub(super) fn change(now: u64, before: u64, span: &str) -> String {
 }
 
 /// Microseconds as milliseconds.
-pub(super) fn millis(micros: u64) -> String {
+pub fn millis(micros: u64) -> String {
     format!("{}.{} ms", count(micros / 1_000), micros % 1_000 / 100)
 }
 
 /// Whole days, else hours.
-pub(super) fn span(span: Duration) -> String {
+pub fn span(span: Duration) -> String {
     let hours = span.as_seconds() / 3_600;
     if hours % 24 == 0 { format!("{} days", hours / 24) } else { format!("{hours} hours") }
 }
