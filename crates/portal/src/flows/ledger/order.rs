@@ -40,7 +40,7 @@ impl Order {
     /// On pages.
     pub const fn label(self) -> &'static str {
         match self {
-            Self::Trouble => "Needs attention first",
+            Self::Trouble => "Attention first",
             Self::Name => "By name",
             Self::Used => "Last used first",
             Self::Ends => "Expires first",
