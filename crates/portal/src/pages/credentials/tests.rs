@@ -207,7 +207,7 @@ async fn what_is_in_trouble_stands_first_says_why_and_has_the_button_that_mends_
         let told = [
             "20 % of 100 calls refused in 24 hours, most as not allowed (403)",
             "and nothing takes its place",
-            "the old secret works on until",
+            "Replaced; the old secret stops",
             "Switched off: its calls are refused",
             "Never used since it was made",
             "Healthy key",
