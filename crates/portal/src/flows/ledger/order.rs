@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use keyway_core::Timestamp;
 use keyway_core::change::UnknownName;
 use keyway_core::ids::EntityId;
 use keyway_core::ledger::{Entry, Trouble};
@@ -70,7 +71,7 @@ impl Order {
             Self::Used => {
                 (0, entry.last_used_at.map_or(i64::MAX, |at| at.as_micros().saturating_neg()), String::new())
             }
-            Self::Ends => (0, entry.ends_at.map_or(i64::MAX, |at| at.as_micros()), String::new()),
+            Self::Ends => (0, entry.ends_at.map_or(i64::MAX, Timestamp::as_micros), String::new()),
             Self::Created => (0, newest, String::new()),
         };
         Cursor { text, rank, then, id: entry.handle.id }

@@ -1,6 +1,8 @@
 //! The filters of the list, as they stand in the address. What makes no sense filters nothing.
 
 use keyway_core::api_key::MAX_NAME_LEN;
+use keyway_core::ledger::{Kind, Status};
+use keyway_core::owner::Environment;
 use serde::{Deserialize, Serialize};
 
 use crate::flows::ledger::{Cursor, Query};
@@ -46,9 +48,9 @@ impl Filters {
         let word = |text: Option<&'static str>| text.unwrap_or_default().to_owned();
         Self {
             q: query.search.unwrap_or_default(),
-            kind: word(query.kind.map(|kind| kind.as_str())),
-            status: word(if query.in_trouble { Some(ATTENTION) } else { query.status.map(|s| s.as_str()) }),
-            environment: word(query.environment.map(|environment| environment.as_str())),
+            kind: word(query.kind.map(Kind::as_str)),
+            status: word(if query.in_trouble { Some(ATTENTION) } else { query.status.map(Status::as_str) }),
+            environment: word(query.environment.map(Environment::as_str)),
             sort: query.order.as_str().to_owned(),
             ended: word(query.with_over.then_some("yes")),
             after: query.after.map(|after| after.to_string()).unwrap_or_default(),

@@ -191,7 +191,7 @@ fn as_it_is(portal: &Portal, key: &ApiKey, proposed: &Proposed) -> KeyForm {
         environment: key.terms.environment.to_string(),
         scope: format!("{} {proposed}", key.terms.scopes),
         proposed: (!proposed.is_empty()).then(|| proposed.to_string()),
-        expiry: if renew { as_before(&key).to_string() } else { "keep".to_owned() },
+        expiry: if renew { as_before(key).to_string() } else { "keep".to_owned() },
         rate: key.terms.rate.map(|rate| rate.to_string()).unwrap_or_default(),
         quota_day: own_quota(key.terms.quotas.day),
         quota_month: own_quota(key.terms.quotas.month),
