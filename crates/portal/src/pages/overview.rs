@@ -138,7 +138,7 @@ async fn show(portal: web::Data<Portal>, me: SignedIn) -> Result<HttpResponse, P
         unverified: !me.may_go_live(&portal),
         more_attention: read.listed.total.saturating_sub(read.listed.entries.len()),
         attention: read.listed.entries.into_iter().filter_map(attention).collect(),
-        events: read.events.into_iter().map(event).collect(),
+        events: read.events.iter().map(event).collect(),
     };
     portal.page(&me, "pages/overview.html", page)
 }
@@ -179,7 +179,7 @@ fn attention((entry, trouble): (Entry, Option<Trouble>)) -> Option<Attention> {
     })
 }
 
-fn event(row: AuditEntry) -> Event {
+fn event(row: &AuditEntry) -> Event {
     Event {
         at: row.at,
         text: words::action(&row.action),
