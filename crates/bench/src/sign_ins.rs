@@ -42,7 +42,7 @@ impl SignIns {
         if self.next <= now {
             self.next += self.every;
             let mut connection = Connection::open(self.address)?;
-            let host = self.address;
+            let host = self.host();
             connection.send(format!("GET /sign-in HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes(), now)?;
             self.under_way.push(SignIn { connection, sent_form: false });
         }
@@ -66,13 +66,18 @@ impl SignIns {
         Ok(())
     }
 
+    /// Pages are asked for under the portal's own name.
+    fn host(&self) -> &str {
+        self.origin.split_once("://").map_or(self.origin.as_str(), |(_, host)| host)
+    }
+
     fn request(&self, page: &Answer) -> anyhow::Result<String> {
         let body = std::str::from_utf8(&page.body).context("the page is not text")?;
         let (_, rest) = body.split_once("name=\"csrf\" value=\"").context("the page has no form")?;
         let (token, _) = rest.split_once('"').context("the page has no token")?;
         let cookie = page.cookie.as_deref().context("the page sets no cookie")?;
         let form = format!("csrf={token}&{}", self.form);
-        let (host, origin, length) = (self.address, &self.origin, form.len());
+        let (host, origin, length) = (self.host(), &self.origin, form.len());
         Ok(format!(
             "POST /sign-in HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\nCookie: {cookie}\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{form}"
