@@ -72,7 +72,7 @@ test("a dialog takes the focus to Cancel, Escape closes it, and the focus goes b
   const page = await keyway.page();
   await signUp(page);
   const { id } = await keyway.run(["key", "create", "--user", "ada@example.com", "--name", "Kept", "--scope", "notes:read"]);
-  await page.goto(`/keys/${id}`);
+  await page.goto(`/keys/${id}/settings`);
   await tabTo(page, /^Revoke key$/);
   await page.keyboard.press("Enter");
   await page.getByRole("dialog").waitFor();
