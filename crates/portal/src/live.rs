@@ -64,12 +64,19 @@ pub struct Full;
 /// Begins to listen in `session` to what happens to `owner`'s things, or to everybody's.
 ///
 /// # Errors
-/// When the session or the process has listeners enough.
+/// When the process has listeners enough. In a session that has, the oldest is sent away: a page that was left is often
+/// noticed late.
 pub fn listen(portal: &Arc<Portal>, session: SessionId, owner: Option<OwnerId>) -> Result<Seat, Full> {
     let hub = &portal.live;
     let mut listening = hub.listening.lock();
-    let own = listening.values().filter(|listener| listener.session == session).count();
-    if own >= PER_SESSION || listening.len() >= ALL {
+    let own = listening.iter().filter(|(_, listener)| listener.session == session).map(|(number, _)| *number);
+    let own: Vec<u64> = own.collect();
+    if own.len() >= PER_SESSION
+        && let Some(oldest) = own.iter().min()
+    {
+        listening.remove(oldest);
+    }
+    if listening.len() >= ALL {
         return Err(Full);
     }
     let (sender, standing) = watch::channel(None);
