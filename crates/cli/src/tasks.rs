@@ -81,9 +81,9 @@ pub async fn expiry_notices(house: House, portal: web::Data<Portal>) {
         let act = house.act(Actor::system());
         match expiry::tell_due(&house.store, &portal.notices(), &act).await {
             Ok(0) => {}
-            Ok(keys) => {
+            Ok(mails) => {
                 portal.mail_bell.ring();
-                tracing::info!(keys, "told owners of keys that end");
+                tracing::info!(mails, "told owners of keys that end");
             }
             Err(error) => tracing::error!(%error, "owners were not told of keys that end"),
         }

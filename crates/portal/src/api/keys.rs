@@ -78,10 +78,16 @@ async fn create(
     let draft = body.0.text(caller.environment()).read().map_err(fields)?;
     let secret = keys::new_secret(&portal.shapes.brand, draft.environment, &*portal.random);
     let (rules, owner, kept) = (rules(&portal), caller.owner(), secret.clone());
-    let key = write(&portal, &caller, address, move |tx, act, by| {
-        keys::create(tx, act, &rules, by, owner, draft, &kept)
+    let notices = portal.notices();
+    let (key, told) = write(&portal, &caller, address, move |tx, act, by| {
+        let key = keys::create(tx, act, &rules, by, owner, draft, &kept)?;
+        let told = keys::tell_of_program(tx, &notices, act, &key)?;
+        Ok((key, told))
     })
     .await?;
+    if told {
+        portal.mail_bell.ring();
+    }
     Ok(HttpResponse::Created()
         .insert_header((LOCATION, format!("/api/v1/keys/{}", key.id)))
         .json(MadeKey::of(&key, &secret, None)))
@@ -136,11 +142,16 @@ async fn rotate(
     let grace: Grace = body.0.unwrap_or_default().grace()?;
     let (id, owner, rules) = (id.into_inner(), caller.owner(), rules(&portal));
     let secret = keys::new_secret(&portal.shapes.brand, caller.environment(), &*portal.random);
-    let (kept, now) = (secret.clone(), portal.now());
-    let rotated = write(&portal, &caller, address, move |tx, act, by| {
-        keys::rotate(tx, act, &rules, by, owner, id, grace, &kept)
+    let (kept, now, notices) = (secret.clone(), portal.now(), portal.notices());
+    let (rotated, told) = write(&portal, &caller, address, move |tx, act, by| {
+        let rotated = keys::rotate(tx, act, &rules, by, owner, id, grace, &kept)?;
+        let told = keys::tell_of_program(tx, &notices, act, &rotated.new)?;
+        Ok((rotated, told))
     })
     .await?;
+    if told {
+        portal.mail_bell.ring();
+    }
     Ok(HttpResponse::Created()
         .insert_header((LOCATION, format!("/api/v1/keys/{}", rotated.new.id)))
         .json(MadeKey::of(&rotated.new, &secret, Some(KeyView::of(&rotated.old, now)))))

@@ -372,7 +372,13 @@ pub(super) fn remember(
 
 fn authorisation(client: &Client, scopes: ScopeSet) -> Notice {
     let path = "/authorized".to_owned();
-    Notice::NewCredential { kind: "app authorisation", credential: client.name.clone(), scopes, path }
+    Notice::NewCredential {
+        kind: "app authorisation",
+        credential: client.name.clone(),
+        scopes,
+        path,
+        by_program: false,
+    }
 }
 
 #[cfg(test)]

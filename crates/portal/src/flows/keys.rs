@@ -24,7 +24,8 @@ use keyway_store::tables::{accounts, api_keys, owners};
 use keyway_store::{Conn, StoreError, Tx};
 use serde_json::{Value, json};
 
-use super::notices::Notice;
+use super::notices::{Notice, Notices};
+use super::{Act, throttle};
 use crate::settings::Settings;
 
 pub use create::{create, new_secret};
@@ -211,7 +212,29 @@ pub fn made_notice(key: &ApiKey) -> Notice {
         credential: key.name.clone(),
         scopes: key.terms.scopes.clone(),
         path: format!("/keys/{}", key.id),
+        by_program: false,
     }
+}
+
+/// Tells the owner of a key that a credential of theirs made; whether a mail was written. It is one an hour at most:
+/// a program may make thousands.
+///
+/// # Errors
+/// When the database fails.
+pub fn tell_of_program(
+    tx: &mut Tx<'_>,
+    notices: &Notices,
+    act: &Act,
+    key: &ApiKey,
+) -> Result<bool, StoreError> {
+    if !throttle::spend_key_mail(tx.conn(), key.owner, act.now)? {
+        return Ok(false);
+    }
+    let mut notice = made_notice(key);
+    if let Notice::NewCredential { by_program, .. } = &mut notice {
+        *by_program = true;
+    }
+    notices.tell(tx, act, key.owner, &notice)
 }
 
 /// What audit rows tell of a key.

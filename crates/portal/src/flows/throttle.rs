@@ -30,6 +30,8 @@ const SLOWER_BY: i64 = 250;
 const SLOWEST: i64 = 5_000;
 /// Between two mails to one account that anybody can ask for.
 const MAIL_EVERY: Duration = Duration::minutes(5);
+/// Between two mails of keys that an owner's credentials make.
+const KEY_MAIL_EVERY: Duration = Duration::hours(1);
 
 /// Who tries.
 #[derive(Clone, Debug)]
@@ -145,6 +147,22 @@ pub fn spend_mail(conn: &mut Conn, email: &Email, now: Timestamp) -> Result<bool
         return Ok(false);
     }
     attempts::lock_until(conn, &bucket, Some(now + MAIL_EVERY))?;
+    Ok(true)
+}
+
+/// Takes the one mail an hour that tells an owner of keys which credentials of theirs make; `false` if it was sent. It
+/// stands in the way of every such key: mostly it is one look by a primary key.
+///
+/// # Errors
+/// When the database fails.
+pub fn spend_key_mail(conn: &mut Conn, owner: OwnerId, now: Timestamp) -> Result<bool, StoreError> {
+    let bucket = format!("mail of keys to {owner}");
+    let until = attempts::find(conn, &bucket)?.and_then(|seen| seen.locked_until);
+    if until.is_some_and(|until| until > now) {
+        return Ok(false);
+    }
+    attempts::record_failure(conn, &bucket, now, WINDOW)?;
+    attempts::lock_until(conn, &bucket, Some(now + KEY_MAIL_EVERY))?;
     Ok(true)
 }
 

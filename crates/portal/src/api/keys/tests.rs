@@ -4,7 +4,7 @@ use keyway_core::jwt::Purpose;
 use keyway_core::secret::PlainSecret;
 use keyway_store::StoreError;
 use keyway_store::tables::audit::Actor;
-use keyway_store::tables::{accounts, audit};
+use keyway_store::tables::{accounts, audit, outbox};
 use keyway_store::testing::Backend;
 use serde_json::{Value, json};
 
@@ -135,6 +135,37 @@ async fn a_key_is_made_read_changed_rotated_and_revoked() {
         assert_eq!(read(&world.get(&robot, &path).await.expect(200))["status"], "revoked");
         let renamed = world.patch(&robot, text(&rotated, "id"), json!({ "name": "Again" })).await;
         assert_eq!(read(&renamed.expect(409))["code"], "key_revoked");
+    }
+}
+
+/// All mails about new keys, the oldest first.
+async fn told(world: &World) -> Vec<outbox::OutgoingMail> {
+    let later = world.portal.portal.now() + keyway_core::Duration::days(1);
+    let read = world.portal.portal.store.read(move |conn| outbox::due(conn, later, 100)).await;
+    let mut mails = read.map_err(|error: StoreError| error).unwrap();
+    mails.retain(|mail| mail.subject.starts_with("New API key"));
+    mails
+}
+
+#[actix_web::test]
+async fn the_owner_is_told_of_keys_that_their_credentials_make_once_an_hour() {
+    for backend in Backend::ALL {
+        let world = World::new(backend).await;
+        let (_, robot) = world.key(world.ada, "live", ALL).await;
+        let new = |name: &str| json!({ "name": name, "scopes": ["notes:read"] });
+        let first = read(&world.post(&robot, "/api/v1/keys", new("first")).await.expect(201));
+        world.post(&robot, "/api/v1/keys", new("second")).await.expect(201);
+        let mails = told(&world).await;
+        assert_eq!(mails.len(), 1, "{backend:?}");
+        assert_eq!(mails[0].subject, "New API key at Keyway: first");
+        assert!(mails[0].body_text.contains("one mail an hour"), "{}", mails[0].body_text);
+        tokio::time::timeout(std::time::Duration::ZERO, world.portal.portal.mail_bell.wait()).await.unwrap();
+
+        world.portal.clock.advance(keyway_core::Duration::hours(1));
+        let path = format!("/api/v1/keys/{}/rotate", text(&first, "id"));
+        world.post(&robot, &path, json!({})).await.expect(201);
+        world.post(&robot, "/api/v1/keys", new("third")).await.expect(201);
+        assert_eq!(told(&world).await.len(), 2, "{backend:?}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use keyway_core::ids::{ApiKeyId, OwnerId};
 use keyway_core::{Duration, Timestamp};
-use keyway_store::tables::{api_keys, expiry_notices};
+use keyway_store::tables::{api_keys, expiry_notices, owners};
 use keyway_store::{Store, StoreError, Tx};
 use serde::Serialize;
 
@@ -26,32 +26,32 @@ pub struct Ending {
     expires_at: Timestamp,
 }
 
-/// Tells everybody what is due now; how many keys were looked at. Of several portals that do so at once, one tells.
+/// Tells everybody what is due now; how many mails were written. Of several portals that do so at once, one tells.
 ///
 /// # Errors
 /// When the database fails; what was told before stays told.
 pub async fn tell_due(store: &Store, notices: &Notices, act: &Act) -> Result<usize, StoreError> {
-    let mut seen = 0;
+    let mut told = 0;
     for (days, last) in STEPS {
         let (from, until) = (act.now + Duration::days(last), act.now + Duration::days(days));
         loop {
             let due = store.read(move |conn| expiry_notices::due(conn, from, until, days, BATCH)).await?;
-            seen += due.len();
             for keys in due.chunk_by(|a, b| a.0 == b.0) {
                 let Some(&(owner, _)) = keys.first() else { continue };
                 let ids: Vec<ApiKeyId> = keys.iter().map(|&(_, id)| id).collect();
                 let (notices, act) = (notices.clone(), act.clone());
-                store.write(move |tx| tell_owner(tx, &notices, &act, owner, &ids, days)).await?;
+                let done = store.write(move |tx| tell_owner(tx, &notices, &act, owner, &ids, days)).await?;
+                told += usize::from(done);
             }
             if due.len() < BATCH as usize {
                 break;
             }
         }
     }
-    Ok(seen)
+    Ok(told)
 }
 
-/// One mail to one owner about those of `ids` that nobody told of yet.
+/// One mail to one owner about those of `ids` that nobody told of yet; whether it was written.
 fn tell_owner(
     tx: &mut Tx<'_>,
     notices: &Notices,
@@ -59,25 +59,31 @@ fn tell_owner(
     owner: OwnerId,
     ids: &[ApiKeyId],
     days: i64,
-) -> Result<(), StoreError> {
-    let mut keys = Vec::new();
+) -> Result<bool, StoreError> {
+    if owners::find(tx.conn(), owner)?.is_none_or(|owner| owner.suspended_at.is_some()) {
+        return Ok(false);
+    }
+    let (mut keys, before) = (Vec::new(), Duration::days(days));
     for &id in ids {
         // It may have been changed since it was looked for.
         let Some(key) = api_keys::find(tx.conn(), id)? else { continue };
         let Some(expires_at) = key.terms.expires_at else { continue };
-        if !expiry_notices::claim(tx.conn(), id, expires_at, days)? || key.revoked_at.is_some() {
+        let over = key.revoked_at.or(key.disabled_at).is_some() || key.replaced_by.is_some();
+        if over || expires_at > act.now + before {
             continue;
         }
-        let before = Duration::days(days);
+        if !expiry_notices::claim(tx.conn(), id, expires_at, days)? {
+            continue;
+        }
         // Who made a key for a week yesterday knows.
         let known = days > 0 && expires_at - before <= key.created_at;
-        if expires_at <= act.now + before && !known {
+        if !known {
             let display = format!("{}…{}", key.prefix, key.last4);
             keys.push(Ending { id, name: key.name, display, expires_at });
         }
     }
     if keys.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let more = keys.len().saturating_sub(LISTED);
     keys.truncate(LISTED);

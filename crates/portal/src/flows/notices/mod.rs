@@ -21,7 +21,7 @@ use crate::render::Renderer;
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Notice {
-    /// They, or somebody in their browser, made a credential.
+    /// They, somebody in their browser, or a credential of theirs made a credential.
     NewCredential {
         /// What it is, as `API key`.
         kind: &'static str,
@@ -31,6 +31,8 @@ pub enum Notice {
         scopes: ScopeSet,
         /// The page about it.
         path: String,
+        /// Whether a credential of theirs made it, rather than somebody in their browser.
+        by_program: bool,
     },
     /// Their password is another now.
     PasswordChanged,
@@ -86,8 +88,8 @@ impl Notices {
         Self { renderer: renderer.clone(), public_url: public_url.into(), quiet }
     }
 
-    /// Puts the mail into the outbox, unless `owner` does not want it or is no person. A template that fails is logged
-    /// and undoes nothing.
+    /// Puts the mail into the outbox, unless `owner` does not want it or is no person; whether it did. A template that
+    /// fails is logged and undoes nothing.
     ///
     /// # Errors
     /// When the database fails.
@@ -97,25 +99,28 @@ impl Notices {
         act: &Act,
         owner: OwnerId,
         notice: &Notice,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         if self.quiet {
-            return Ok(());
+            return Ok(false);
         }
         let (Some(person), Some(account)) =
             (owners::find(tx.conn(), owner)?, accounts::find(tx.conn(), owner)?)
         else {
-            return Ok(());
+            return Ok(false);
         };
         if let Some(kind) = notice.kind()
             && muted_mails::list(tx.conn(), owner)?.contains(&kind)
         {
-            return Ok(());
+            return Ok(false);
         }
         match self.renderer.mail(notice.template(), self.context(act, &person.name, notice), act.now) {
-            Ok(letter) => mail::queue(tx, act.now, &*act.random, &account.email, &letter),
+            Ok(letter) => {
+                mail::queue(tx, act.now, &*act.random, &account.email, &letter)?;
+                Ok(true)
+            }
             Err(error) => {
                 tracing::error!(%error, mail = notice.template(), "a mail cannot be written");
-                Ok(())
+                Ok(false)
             }
         }
     }

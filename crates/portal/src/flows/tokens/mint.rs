@@ -178,6 +178,7 @@ impl Minted {
             credential: self.family.name.clone(),
             scopes: self.family.scopes.clone(),
             path: "/tokens".to_owned(),
+            by_program: false,
         }
     }
 

@@ -273,5 +273,6 @@ fn tell_owner(
         FamilyKind::Dashboard => (presented.client.name.clone(), "/tokens"),
         FamilyKind::Oauth => (presented.client.name.clone(), "/authorized"),
     };
-    notices.tell(tx, act, family.owner, &Notice::RefreshTheft { client, path })
+    notices.tell(tx, act, family.owner, &Notice::RefreshTheft { client, path })?;
+    Ok(())
 }

@@ -1,8 +1,10 @@
 //! Mails about what was made, and about what ends; and the choice of them.
 
 use keyway_core::Clock as _;
+use keyway_store::StoreError;
 use keyway_store::tables::audit::Actor;
 use keyway_store::tables::outbox::{self, OutgoingMail};
+use keyway_store::tables::{accounts, owners};
 
 use super::*;
 use crate::flows::notices::expiry;
@@ -22,9 +24,9 @@ async fn make_key(browser: &mut Browser<'_>, name: &str) -> String {
 }
 
 /// What a portal does each round.
-async fn round(portal: &TestPortal) {
+async fn round(portal: &TestPortal) -> usize {
     let act = crate::flows::Act { address: None, ..portal.portal.act(Actor::system(), [0, 0, 0, 0].into()) };
-    expiry::tell_due(&portal.portal.store, &portal.portal.notices(), &act).await.unwrap();
+    expiry::tell_due(&portal.portal.store, &portal.portal.notices(), &act).await.unwrap()
 }
 
 fn subjects(mails: &[OutgoingMail]) -> Vec<&str> {
@@ -98,6 +100,34 @@ async fn a_key_whose_end_was_moved_is_announced_anew_and_one_that_is_over_is_not
         portal.clock.advance(Duration::days(1));
         round(&portal).await;
         assert_eq!(mails(&portal).await.len(), before + 1, "{backend:?}");
+    }
+}
+
+#[actix_web::test]
+async fn mails_are_counted_and_who_is_suspended_gets_none() {
+    for backend in Backend::ALL {
+        let portal = TestPortal::new(backend, |_| {});
+        let mut browser = Browser::new(&portal);
+        browser.sign_up(ADA).await.expect(303);
+        make_key(&mut browser, "a").await;
+        make_key(&mut browser, "b").await;
+        portal.clock.advance(Duration::days(16));
+        let suspend = async |at| {
+            let done = portal.portal.store.write(move |tx| {
+                let owner = accounts::find_by_email(tx.conn(), ADA)?.unwrap().owner_id;
+                match at {
+                    Some(at) => owners::suspend(tx.conn(), owner, at),
+                    None => owners::resume(tx.conn(), owner),
+                }
+            });
+            done.await.map_err(|error: StoreError| error).unwrap();
+        };
+        suspend(Some(portal.clock.now())).await;
+        assert_eq!(round(&portal).await, 0, "{backend:?}");
+        assert_eq!(mails(&portal).await.len(), 2, "{backend:?}: of what was made");
+        suspend(None).await;
+        assert_eq!(round(&portal).await, 1, "{backend:?}: one mail of two keys");
+        assert_eq!(round(&portal).await, 0, "{backend:?}");
     }
 }
 
