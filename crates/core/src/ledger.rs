@@ -184,9 +184,9 @@ pub struct Entry {
     pub last_used_at: Option<Timestamp>,
     /// From where it was last used.
     pub last_used_address: Option<IpAddr>,
-    /// When it ends by itself.
+    /// When it ends by itself; of what is over, when it ended.
     pub ends_at: Option<Timestamp>,
-    /// Whether each use puts its end off.
+    /// Whether each refresh puts its end off.
     pub renews: bool,
     /// Whether it works.
     pub status: Status,
@@ -194,8 +194,8 @@ pub struct Entry {
     pub replaced_by: Option<ApiKeyId>,
 }
 
-/// Why a credential needs somebody. The order is that of urgency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Why a credential needs somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// Many of its calls of the last day were refused.
     Refused {

@@ -18,7 +18,7 @@ use keyway_store::{Conn, StoreError, Tx};
 use super::clients::{self, ClientError};
 use super::keys::{self, By, KeyError};
 use super::tokens::families;
-use super::{Act, grants};
+use super::{Act, blast_radius, grants};
 
 pub use order::{Cursor, Order};
 
@@ -59,8 +59,9 @@ pub struct Listed {
     pub next: Option<Cursor>,
 }
 
-/// A page of the credentials of `owner`, at most `limit`. Reads all of them, in as many statements however many there
-/// are: trouble and order follow from what several tables say.
+/// A page of the credentials of `owner`, at most `limit`. Reads all of them (of each kind the newest
+/// [`MAX_OF_KIND`](ledger::MAX_OF_KIND)), in as many statements however many there are: trouble and order follow from
+/// what several tables say.
 ///
 /// # Errors
 /// When the database cannot answer.
@@ -111,8 +112,8 @@ impl Query {
     }
 }
 
-/// Takes credentials of `owner` away in one transaction, each with its own audit row. What is over already stays so.
-/// Of a client, its tokens and its users' consents end; the client stays.
+/// Takes credentials of `owner` away in one transaction, each with its own audit row, and says how many they were. What
+/// is over already stays so. Of a client, its tokens and its users' consents end; the client stays.
 ///
 /// # Errors
 /// [`KeyError::NotFound`] if one of them is not this owner's; then none is taken away.
@@ -122,8 +123,14 @@ pub fn revoke(
     by: &By,
     owner: OwnerId,
     handles: &[Handle],
-) -> Result<(), KeyError> {
-    for handle in handles {
+) -> Result<usize, KeyError> {
+    let mut handles = handles.to_vec();
+    handles.sort_unstable();
+    handles.dedup();
+    if blast_radius::entries(tx.conn(), owner, &handles, act.now)?.len() < handles.len() {
+        return Err(KeyError::NotFound);
+    }
+    for handle in &handles {
         match handle.kind {
             Kind::Key => {
                 let id = ApiKeyId::from_entity(handle.id);
@@ -144,5 +151,5 @@ pub fn revoke(
             }
         }
     }
-    Ok(())
+    Ok(handles.len())
 }

@@ -35,7 +35,7 @@ pub enum Which<'w> {
     These(&'w [EntityId]),
 }
 
-/// Credentials of `owner`, in no order.
+/// Credentials of `owner`, in no order; of each kind at most the newest [`MAX_OF_KIND`].
 ///
 /// # Errors
 /// When a statement fails or a row cannot be read.
@@ -79,9 +79,11 @@ fn of_key(key: ApiKey, now: Timestamp) -> Entry {
         created_at: key.created_at,
         last_used_at: key.last_used_at,
         last_used_address: key.last_used_address,
-        ends_at: key.ends_at(),
+        ends_at: key.revoked_at.or(key.ends_at()),
         renews: false,
         status: match key.status(now) {
+            // Enabling it would change nothing.
+            KeyStatus::Disabled if key.ends_at().is_some_and(|end| end <= now) => Status::Expired,
             KeyStatus::Active => Status::Active,
             KeyStatus::ExpiringSoon => Status::EndsSoon,
             KeyStatus::InGrace => Status::InGrace,
@@ -154,7 +156,7 @@ fn of_family(row: FamilyRow, client: String, now: Timestamp) -> Result<Entry, St
         created_at: time(row.created_at),
         last_used_at: time_opt(used),
         last_used_address: FAMILIES.parse_opt("last_used_address", from.as_deref())?,
-        ends_at: Some(end),
+        ends_at: Some(time_opt(row.ended_at).map_or(end, |ended| ended.min(end))),
         renews: row.has_refresh && row.idle_expires_at < row.expires_at,
         status: match reason {
             Some(EndReason::Theft) => Status::Stolen,
@@ -208,7 +210,7 @@ fn of_grant(row: GrantRow) -> Result<Entry, StoreError> {
         created_at: time(created_at),
         last_used_at: time_opt(last_used_at),
         last_used_address: GRANTS.parse_opt("last_used_address", address.as_deref())?,
-        ends_at: None,
+        ends_at: time_opt(revoked_at),
         renews: false,
         status: match (revoked_at, suspended_at) {
             (Some(_), _) => Status::Revoked,
@@ -260,7 +262,7 @@ fn of_client(row: ClientRow) -> Result<Entry, StoreError> {
         created_at: time(created_at),
         last_used_at: time_opt(last_used_at),
         last_used_address: None,
-        ends_at: None,
+        ends_at: time_opt(deleted_at),
         renews: false,
         status: match (deleted_at, suspended_at) {
             (Some(_), _) => Status::Revoked,

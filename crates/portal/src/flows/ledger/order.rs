@@ -7,11 +7,12 @@ use keyway_core::Timestamp;
 use keyway_core::change::UnknownName;
 use keyway_core::ids::EntityId;
 use keyway_core::ledger::{Entry, Trouble};
+use keyway_core::owner::Environment;
 
 /// In which order credentials are listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// The most urgent trouble first, then the newest.
+    /// Trouble first: what stops soonest, then what is refused most, switched off, unused; then the newest.
     #[default]
     Trouble,
     /// By name.
@@ -54,18 +55,18 @@ impl Order {
         let newest = entry.created_at.as_micros().saturating_neg();
         let (rank, then, text) = match self {
             Self::Trouble => {
-                // Within one kind of trouble: what ends first, or has been unused for longest.
+                // What stops first, then what is refused most; live before test.
                 let (rank, then) = match trouble {
+                    Some(Trouble::EndsSoon(at) | Trouble::InGrace(at)) => (0, at.as_micros()),
                     Some(Trouble::Refused { percent, .. }) => {
-                        (0, i64::try_from(*percent).unwrap_or(100).saturating_neg())
+                        (1, i64::try_from(*percent).unwrap_or(100).saturating_neg())
                     }
-                    Some(Trouble::EndsSoon(at)) => (1, at.as_micros()),
-                    Some(Trouble::InGrace(at)) => (2, at.as_micros()),
-                    Some(Trouble::Disabled) => (3, newest),
-                    Some(Trouble::Unused(since)) => (4, since.as_micros()),
-                    None => (if entry.status.is_over() { 6 } else { 5 }, newest),
+                    Some(Trouble::Disabled) => (2, newest),
+                    Some(Trouble::Unused(since)) => (3, since.as_micros()),
+                    None => (if entry.status.is_over() { 9 } else { 8 }, newest),
                 };
-                (rank, then, String::new())
+                let later = trouble.is_some() && entry.environment == Environment::Test;
+                (if later { rank + 4 } else { rank }, then, String::new())
             }
             Self::Name => (0, newest, entry.name.to_lowercase()),
             Self::Used => {

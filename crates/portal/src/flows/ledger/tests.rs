@@ -46,15 +46,18 @@ fn the_most_urgent_trouble_stands_first_and_what_is_over_last() {
     let place = |entry: &Entry, trouble: Option<Trouble>| Order::Trouble.cursor(entry, trouble.as_ref());
     let well = entry(&random, "well");
     let over = Entry { status: Status::Revoked, ..entry(&random, "over") };
+    let test = Entry { environment: Environment::Test, ..entry(&random, "test") };
     let refused = |percent| Trouble::Refused { percent, calls: 100, most: Outcome::Limited };
     let expected = [
+        place(&well, Some(Trouble::EndsSoon(NOW))),
+        place(&well, Some(Trouble::InGrace(NOW + keyway_core::Duration::hours(1)))),
+        place(&well, Some(Trouble::EndsSoon(NOW + keyway_core::Duration::days(1)))),
         place(&well, Some(refused(90))),
         place(&well, Some(refused(11))),
-        place(&well, Some(Trouble::EndsSoon(NOW))),
-        place(&well, Some(Trouble::EndsSoon(NOW + keyway_core::Duration::days(1)))),
-        place(&well, Some(Trouble::InGrace(NOW))),
         place(&well, Some(Trouble::Disabled)),
         place(&well, Some(Trouble::Unused(NOW))),
+        place(&test, Some(Trouble::EndsSoon(NOW))),
+        place(&test, Some(Trouble::Unused(NOW))),
         place(&well, None),
         place(&over, None),
     ];

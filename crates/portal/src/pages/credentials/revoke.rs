@@ -101,11 +101,13 @@ pub async fn confirmation(portal: &Portal, me: &SignedIn, handles: &[Handle]) ->
 
 fn words(entries: &[Entry]) -> (String, &'static str, &'static str) {
     let [entry] = entries else {
-        return (
-            format!("Revoke {} credentials?", entries.len()),
-            "Their calls are refused within a second. This cannot be undone.",
-            "Revoke all of them",
-        );
+        let with_client = entries.iter().any(|entry| entry.handle.kind == Kind::Client);
+        let lead = if with_client {
+            "Their calls are refused within a second. This cannot be undone; your own apps stay, with their secrets, and can ask for new tokens."
+        } else {
+            "Their calls are refused within a second. This cannot be undone."
+        };
+        return (format!("Revoke {} credentials?", entries.len()), lead, "Revoke all of them");
     };
     let name = if entry.name.is_empty() { "this JWT".to_owned() } else { format!("“{}”", entry.name) };
     match entry.handle.kind {
@@ -126,7 +128,7 @@ fn words(entries: &[Entry]) -> (String, &'static str, &'static str) {
         ),
         Kind::Client => (
             format!("Revoke all tokens of {name}?"),
-            "Every user has to authorise the app again; the app itself stays, with its secrets.",
+            "Every user has to authorise the app again; the app itself stays, with its secrets, and can ask for new tokens.",
             "Revoke all tokens",
         ),
     }
@@ -186,12 +188,16 @@ pub(super) async fn revoke(
     if handles.len() > MAX_AT_ONCE {
         return Err(TOO_MANY);
     }
-    let (act, owner, count) = (me.act(&portal), me.owner, handles.len());
+    let (act, owner) = (me.act(&portal), me.owner);
+    let clients_alone = handles.iter().all(|handle| handle.kind == Kind::Client);
     let by = By::Person { fresh: me.view.is_fresh(portal.now()) };
     let done = portal.store.write(move |tx| ledger::revoke(tx, &act, &by, owner, &handles)).await;
     match done {
-        Ok(()) => {
+        Ok(count) => {
             let text = match count {
+                _ if clients_alone => {
+                    "Its tokens have ended. The app itself stays, and can ask for new ones.".to_owned()
+                }
                 1 => "It is revoked: its calls are refused from now on.".to_owned(),
                 _ => format!("{count} credentials are revoked: their calls are refused from now on."),
             };

@@ -164,7 +164,11 @@ async fn all_kinds_stand_in_one_list_and_end_together() {
         for name in ["Billing", "Laptop", "&lt;script&gt;alert(1)"] {
             assert!(!rest.contains(name), "{backend:?} {name}: {rest}");
         }
-        assert!(ada.get("/credentials?ended=yes").await.body.contains("Laptop"));
+        let ended = ada.get("/credentials?ended=yes").await.body;
+        assert!(ended.contains("Laptop") && !ended.contains("unless refreshed"), "{ended}");
+        // What was taken away ended now, not when it would have.
+        assert_eq!(ended.matches("Ended <time").count(), 3, "{ended}");
+        assert!(!ended.contains("data-relative>in "), "{ended}");
         ada.get(&page).await.expect(404);
 
         let filter = AuditFilter { owner: Some(owner), ..AuditFilter::default() };
@@ -205,9 +209,9 @@ async fn what_is_in_trouble_stands_first_says_why_and_has_the_button_that_mends_
 
         let list = ada.get("/credentials").await.expect(200).body;
         let told = [
-            "20 % of 100 calls refused in 24 hours, most as not allowed (403)",
+            "The old secret, replaced: stops",
             "and nothing takes its place",
-            "Replaced; the old secret stops",
+            "20 % of 100 calls refused in 24 hours, most as not allowed (403)",
             "Switched off: its calls are refused",
             "Never used since it was made",
             "Healthy key",
@@ -222,7 +226,7 @@ async fn what_is_in_trouble_stands_first_says_why_and_has_the_button_that_mends_
         ] {
             assert!(list.contains(&button), "{backend:?} {button}: {list}");
         }
-        assert!(list.contains("5 of 7 need you."), "{list}");
+        assert!(list.contains("5 of 7 need attention."), "{list}");
         let troubled = ada.get("/credentials?status=attention").await.expect(200).body;
         assert!(troubled.contains("Refused key") && !troubled.contains("Healthy key"));
         let by_name = ada.get("/credentials?sort=name").await.expect(200).body;
@@ -230,6 +234,18 @@ async fn what_is_in_trouble_stands_first_says_why_and_has_the_button_that_mends_
         assert!(places(&by_name, &order).is_sorted());
         ada.submit("/credentials", &format!("/keys/{disabled}/enable"), &[]).await.expect(303);
         assert!(!ada.get("/credentials").await.body.contains("Switched off"));
+
+        // Live before test, whatever the trouble; and what is over needs nobody.
+        portal.execute(&format!("UPDATE api_keys SET environment = 'test' WHERE id = '{expiring}'"));
+        let list = ada.get("/credentials").await.expect(200).body;
+        assert!(
+            places(&list, &["<strong>Unused", "<strong>Expiring", "<strong>Healthy"]).is_sorted(),
+            "{list}"
+        );
+        portal.execute(&format!(
+            "UPDATE api_keys SET disabled_at = {now}, expires_at = {now} WHERE id = '{disabled}'"
+        ));
+        assert!(!ada.get("/credentials").await.body.contains("Disabled key"));
     }
 }
 
@@ -257,14 +273,15 @@ async fn what_is_anothers_is_not_there_and_then_nothing_is_revoked() {
                 .await
                 .expect(404);
         }
-        for foreign in [format!("key:{hers}"), format!("client:{OWN_APP}")] {
+        for foreign in [
+            format!("key:{hers}"),
+            format!("client:{OWN_APP}"),
+            format!("jwt:{FAMILY}"),
+            format!("grant:{GRANT}"),
+        ] {
             let both = format!("key:{own} {foreign}");
             let fields = [("credential", both.as_str())];
             eve.submit("/credentials", "/credentials/revoke", &fields).await.expect(404);
-        }
-        for foreign in [format!("jwt:{FAMILY}"), format!("grant:{GRANT}")] {
-            let fields = [("credential", foreign.as_str())];
-            eve.submit("/credentials", "/credentials/revoke", &fields).await;
         }
         assert!(eve.get("/credentials").await.body.contains("Own"));
         let list = ada.get("/credentials").await.expect(200).body;

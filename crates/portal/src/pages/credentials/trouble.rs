@@ -47,17 +47,19 @@ impl TroubleView {
             Trouble::EndsSoon(at) => view("idle", Some(at), "Mint JWT", "/tokens".to_owned()),
             Trouble::InGrace(at) => {
                 let href = entry.replaced_by.map_or(format!("/keys/{id}"), |new| format!("/keys/{new}"));
-                view("grace", Some(at), "Finish rotation", href)
+                view("grace", Some(at), "See who uses it", href)
             }
             Trouble::Disabled => {
                 Self { posts: true, ..view("disabled", None, "Enable key", format!("/keys/{id}/enable")) }
             }
-            Trouble::Unused(since) => view(
-                if entry.last_used_at.is_some() { "unused" } else { "never" },
-                Some(since),
-                "Revoke",
-                format!("/credentials/revoke?credential={}", entry.handle),
-            ),
+            Trouble::Unused(since) => {
+                let what = if entry.last_used_at.is_some() { "unused" } else { "never" };
+                // Ending a client's tokens would leave it as unused as before.
+                if entry.handle.kind == Kind::Client {
+                    return view(what, Some(since), "Open app", format!("/apps/{id}"));
+                }
+                view(what, Some(since), "Revoke", format!("/credentials/revoke?credential={}", entry.handle))
+            }
         }
     }
 }

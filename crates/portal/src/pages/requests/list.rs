@@ -112,9 +112,15 @@ pub async fn page(
     let read = portal.store.read(move |conn| {
         let found = request_log::list(conn, &filter, PAGE + 1)?;
         let names = named(conn, filter.owner, &found)?;
-        Ok::<_, StoreError>((found, names, api_keys::list(conn, &own, now, KEYS)?))
+        let mut choices: Vec<_> = api_keys::list(conn, &own, now, KEYS)?.iter().map(key).collect();
+        if let Some(id) = filter.credential {
+            choices.extend(
+                chosen(conn, owner, id)?.filter(|one| choices.iter().all(|other| other.value != one.value)),
+            );
+        }
+        Ok::<_, StoreError>((found, names, choices))
     });
-    let (mut found, names, own) = read.await?;
+    let (mut found, names, keys) = read.await?;
     let more = found.len() > PAGE as usize;
     found.truncate(PAGE as usize);
     let all = filters.is_all(me);
@@ -125,7 +131,7 @@ pub async fn page(
         csv: filters.address("/requests.csv", "", all),
         other: filters.address("/requests", "", !all),
         rows: found.iter().map(|request| row(request, &names)).collect(),
-        keys: own.iter().map(key).collect(),
+        keys,
         outcomes: outcomes(),
         filtered: filters.filters_something(subject.is_some()) || !filters.is_first_page(),
         live: filters.is_live(),
@@ -226,6 +232,12 @@ fn row(request: &LoggedRequest, names: &HashMap<EntityId, Named>) -> Row {
 
 fn key(key: &ApiKey) -> Choice {
     Choice { value: key.id.to_string(), label: key.name.clone() }
+}
+
+/// The credential that is chosen already, of whatever kind, so that a further filter keeps it.
+fn chosen(conn: &mut Conn, owner: OwnerId, id: EntityId) -> Result<Option<Choice>, StoreError> {
+    let named = names::of(conn, owner, &[id])?.remove(&id);
+    Ok(named.map(|named| Choice { value: id.to_string(), label: named.name }))
 }
 
 fn outcomes() -> Vec<Choice> {

@@ -1,6 +1,6 @@
 //! The log and the explainer, as a browser meets them.
 
-use keyway_core::ids::{ApiKeyId, BatchId, OwnerId, RequestId};
+use keyway_core::ids::{ApiKeyId, BatchId, EntityId, OwnerId, RequestId};
 use keyway_core::quota::Measure;
 use keyway_core::record::{Lacked, Record, RecordBatch};
 use keyway_core::refusal::{Check, Refusal, SpentLimit};
@@ -103,6 +103,17 @@ async fn the_log_shows_ones_own_requests_filtered_and_as_csv() {
             assert_eq!(shows(&file.body), expected, "{backend:?} {query}");
             assert!(!page.body.contains("<b>"), "{}", page.body);
         }
+        let (id, now) =
+            (EntityId::new(portal.portal.now(), &*portal.portal.random), portal.portal.now().as_micros());
+        let owner = hers.1;
+        portal.execute(&format!(
+            "INSERT INTO clients (id, owner_id, kind, name, auth_method, redirect_uris, post_logout_redirect_uris,
+               grant_types, scopes, token_format, origin, created_at, version, id_token_algorithm, dpop_bound)
+             VALUES ('{id}', '{owner}', 'confidential', 'Robot', 'client_secret_basic', '[]', '[]',
+               'client_credentials', 'notes:read', 'opaque', 'manual', {now}, 0, 'RS256', FALSE)"
+        ));
+        let page = ada.get(&format!("/requests?credential={id}")).await.expect(200);
+        assert!(page.body.contains(&format!("<option value=\"{id}\" selected>Robot")), "{}", page.body);
         let file = ada.get("/requests.csv").await.expect(200);
         assert!(file.body.contains("\"'=cmd|<b>\"") && file.header("content-type").starts_with("text/csv"));
         assert!(file.body.contains("'=curl/8.5.0"), "{}", file.body);

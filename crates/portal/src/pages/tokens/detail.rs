@@ -89,7 +89,7 @@ pub(super) async fn show(
         created_at: family.created_at,
         last_refresh_at: family.last_refreshed_at,
         address: family.address,
-        ends_at: family.idle_expires_at.min(family.expires_at),
+        ends_at: family.ended_at.unwrap_or_else(|| family.idle_expires_at.min(family.expires_at)),
         ends_at_latest: family.expires_at,
         name: family.name,
         blast,
