@@ -362,7 +362,7 @@ pub fn update_grace(conn: &mut Conn, id: ApiKeyId, version: u64, end: Timestamp)
     Ok(changed == 1)
 }
 
-/// Notes that a key was used, unless a later use is known.
+/// Notes that a key was used, unless a later use is known; `false` when there was nothing to note.
 ///
 /// # Errors
 /// When the statement fails.
@@ -371,13 +371,13 @@ pub fn touch(
     id: EntityId,
     at: Timestamp,
     address: Option<IpAddr>,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let micros = at.as_micros();
     let earlier = api_keys::table
         .find(id.to_string())
         .filter(api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(micros)));
-    diesel::update(earlier)
+    let changed = diesel::update(earlier)
         .set((api_keys::last_used_at.eq(micros), api_keys::last_used_address.eq(text_opt(address.as_ref()))))
         .execute(conn)?;
-    Ok(())
+    Ok(changed == 1)
 }

@@ -242,6 +242,27 @@ pub fn find(conn: &mut Conn, id: FamilyId) -> Result<Option<Family>, StoreError>
         .transpose()
 }
 
+/// Whose these families are, and for which API; ids of others are left out.
+///
+/// # Errors
+/// When the statement fails or a row cannot be read.
+pub fn owners_of(
+    conn: &mut Conn,
+    ids: &[EntityId],
+) -> Result<Vec<(EntityId, OwnerId, Audience)>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(String, String, String)> = families::table
+        .filter(families::id.eq_any(ids.iter().map(ToString::to_string)))
+        .select((families::id, families::owner_id, families::audience))
+        .load(conn)?;
+    let read = |(id, owner, audience): (String, String, String)| {
+        Ok((TABLE.parse("id", &id)?, TABLE.parse("owner_id", &owner)?, TABLE.parse("audience", &audience)?))
+    };
+    rows.into_iter().map(read).collect()
+}
+
 /// The families of `owner` with their clients' names, the newest first, at most `limit`; the living ones alone, or
 /// those as well that are over.
 ///

@@ -3,13 +3,14 @@
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 use keyway_core::Timestamp;
-use keyway_core::ids::{ClientId, GrantId, OwnerId, SessionId};
+use keyway_core::audience::Audience;
+use keyway_core::ids::{ClientId, EntityId, GrantId, OwnerId, SessionId};
 use keyway_core::oauth::Grant;
 use keyway_core::scope::ScopeSet;
 
 use crate::conn::Conn;
 use crate::error::StoreError;
-use crate::schema::{clients, grants, owners};
+use crate::schema::{clients, families, grants, owners};
 use crate::types::{Table, micros_opt, text_opt, time, time_opt};
 
 const TABLE: Table = Table("grants");
@@ -200,6 +201,38 @@ pub fn touch(conn: &mut Conn, id: GrantId, now: Timestamp) -> Result<(), StoreEr
         .set(grants::last_used_at.eq(now.as_micros()))
         .execute(conn)?;
     Ok(())
+}
+
+/// Whose these consents are, and whether tokens for `audience` rest on them; ids of others are left out.
+///
+/// # Errors
+/// When a statement fails or a row cannot be read.
+pub fn owners_of(
+    conn: &mut Conn,
+    ids: &[EntityId],
+    audience: &Audience,
+) -> Result<Vec<(EntityId, OwnerId, bool)>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(String, String)> = grants::table
+        .filter(grants::id.eq_any(ids.iter().map(ToString::to_string)))
+        .select((grants::id, grants::owner_id))
+        .load(conn)?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let used: Vec<Option<String>> = families::table
+        .filter(families::grant_id.eq_any(rows.iter().map(|(id, _)| id)))
+        .filter(families::audience.eq(audience.as_str()))
+        .select(families::grant_id)
+        .distinct()
+        .load(conn)?;
+    let read = |(id, owner): (String, String)| {
+        let ours = used.iter().flatten().any(|used| *used == id);
+        Ok((TABLE.parse("id", &id)?, TABLE.parse("owner_id", &owner)?, ours))
+    };
+    rows.into_iter().map(read).collect()
 }
 
 /// Takes a consent back; `false` if it is not this user's, or was taken back already.

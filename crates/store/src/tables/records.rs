@@ -13,7 +13,7 @@ use keyway_core::usage::Grain;
 use crate::conn::{Conn, on_either};
 use crate::error::StoreError;
 use crate::schema::{record_batches, request_records, usage_counts, usage_days};
-use crate::tables::{access_tokens, api_keys, counted_calls, ledger};
+use crate::tables::{access_tokens, api_keys, counted_calls, families, grants, ledger};
 use crate::types::{stored_count, text_opt};
 
 /// Stores a batch; `false` if it was stored before.
@@ -41,16 +41,18 @@ pub fn store(conn: &mut Conn, batch: &RecordBatch, now: Timestamp) -> Result<boo
         insert(conn, &batch.audience, record)?;
     }
     for used in &batch.last_uses {
-        // It is one of them, or none: who calls with a connection has no row to say it in.
-        api_keys::touch(conn, used.credential, used.at, used.address)?;
-        ledger::touch(conn, used.credential, used.at, used.address)?;
+        // Whoever calls with a connection has no row to say it in. Mostly it is a key, noted in one statement.
+        if !api_keys::touch(conn, used.credential, used.at, used.address)? {
+            ledger::touch(conn, used.credential, used.at, used.address)?;
+        }
     }
     counted_calls::add(conn, &batch.drawn)?;
     Ok(true)
 }
 
-/// Drops from a batch what it says of credentials that are known not to be for its API, or not the named owner's. A
-/// JWT has no row: it is taken at the reporter's word, which goes no further than the reporter's own API.
+/// Drops from a batch what it says of credentials that are known not to be for its API, or not the named owner's: keys,
+/// opaque tokens, families and consents. A JWT by itself has no row: it is taken at the reporter's word, which goes no
+/// further than the reporter's own API.
 ///
 /// # Errors
 /// When a statement fails or a row cannot be read.
@@ -66,6 +68,14 @@ pub fn keep_own(conn: &mut Conn, batch: &mut RecordBatch) -> Result<(), StoreErr
     }
     for (id, owner, audience) in access_tokens::owners_of(conn, &ids)? {
         known.insert(id, (owner, audience == batch.audience));
+    }
+    ids.retain(|id| !known.contains_key(id));
+    for (id, owner, audience) in families::owners_of(conn, &ids)? {
+        known.insert(id, (owner, audience == batch.audience));
+    }
+    ids.retain(|id| !known.contains_key(id));
+    for (id, owner, ours) in grants::owners_of(conn, &ids, &batch.audience)? {
+        known.insert(id, (owner, ours));
     }
     let own = |id: &EntityId, named: Option<OwnerId>| {
         known.get(id).is_none_or(|(owner, ours)| *ours && named.is_none_or(|named| named == *owner))

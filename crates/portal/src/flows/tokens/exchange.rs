@@ -93,7 +93,7 @@ pub async fn run(
     let (subject, ground, terms) = store.read(move |conn| find(conn, &context, &shapes, &asked, now)).await?;
     let issued = issuance.issue(&ground, &terms, now, &*act.random)?;
     if subject.method == Method::ApiKey {
-        let touched: Result<(), StoreError> =
+        let touched: Result<bool, StoreError> =
             store.write(move |tx| api_keys::touch(tx.conn(), subject.id, now, Some(address))).await;
         // When a key was last used is worth knowing, but no reason to refuse.
         if let Err(error) = touched {

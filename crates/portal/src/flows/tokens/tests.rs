@@ -4,5 +4,6 @@ mod codes;
 mod exchanged;
 mod id_tokens;
 mod refreshed;
+mod reported;
 mod told;
 pub(crate) mod world;
