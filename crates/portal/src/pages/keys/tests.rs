@@ -154,6 +154,12 @@ async fn a_key_is_edited_disabled_rotated_and_revoked() {
         let list = browser.get("/keys?revoked=yes").await.expect(200);
         assert_eq!(list.body.matches("<strong>Invoices</strong>").count(), 2);
         browser.get(&edit).await.expect(404);
+        let settings = format!("href=\"{new}/settings\"");
+        assert!(
+            !browser.get(&new).await.expect(200).body.contains(&settings),
+            "nothing leads where nothing is"
+        );
+        browser.get(&format!("{new}/settings")).await.expect(404);
     }
 }
 
