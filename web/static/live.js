@@ -3,7 +3,7 @@
 
 const root = document.documentElement;
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
-let source, busy = false, again = false;
+let source, later, busy = false, again = false, over = false;
 
 // The part with the focus keeps it, on the same link or button.
 const put = (part, fresh) => {
@@ -17,32 +17,57 @@ const refresh = async () => {
   again = true;
   if (busy) return;
   busy = true;
-  while (again) {
-    again = false;
-    const answer = await fetch(location.href, { headers: { "keyway-part": "1" } }).catch(() => null);
-    if (answer?.redirected || answer?.status === 404) return source.close();
-    if (answer?.ok) {
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      root.dataset.now = page.documentElement.dataset.now;
-      for (const part of document.querySelectorAll("[data-live]")) {
-        const fresh = page.getElementById(part.id);
-        if (!fresh) part.remove();
-        else if (fresh.outerHTML !== part.outerHTML) put(part, document.adoptNode(fresh));
-      }
-    }
-    await pause(1000);
+  try {
+    while (again) await once();
+  } finally {
+    busy = false;
   }
-  busy = false;
+};
+
+const once = async () => {
+  again = false;
+  const answer = await fetch(location.href, { headers: { "keyway-part": "1" } }).catch(() => null);
+  if (answer?.redirected || answer?.status === 404) {
+    over = true;
+    clearTimeout(later);
+    return source.close();
+  }
+  if (answer?.ok) {
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    root.dataset.now = page.documentElement.dataset.now;
+    for (const part of document.querySelectorAll("[data-live]")) {
+      const fresh = page.getElementById(part.id);
+      if (!fresh) part.remove();
+      else if (fresh.outerHTML !== part.outerHTML) put(part, document.adoptNode(fresh));
+    }
+  }
+  await pause(1000);
+};
+
+// A browser comes again by itself after a lost connection, but not after an answer that is no stream.
+const retry = ({ target }) => {
+  if (target === source && target.readyState === EventSource.CLOSED && !over) later = setTimeout(comeBack, 30_000);
+};
+
+const comeBack = () => {
+  listen();
+  if (!document.hidden) refresh();
 };
 
 const listen = () => {
+  clearTimeout(later);
   source?.close();
   if (document.hidden) return;
+  over = false;
   const all = new URLSearchParams(location.search).get("all") === "yes" ? "&all=yes" : "";
   source = new EventSource(`/live?since=${root.dataset.now}${all}`);
   for (const name of ["calls", "deeds"]) source.addEventListener(name, refresh);
+  source.addEventListener("error", retry);
 };
 
 document.addEventListener("visibilitychange", listen);
-addEventListener("pagehide", () => source?.close());
+addEventListener("pagehide", () => {
+  clearTimeout(later);
+  source?.close();
+});
 listen();

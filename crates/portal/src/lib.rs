@@ -81,6 +81,7 @@ pub fn configure(cfg: &mut ServiceConfig, portal: web::Data<Portal>) {
             .service(
                 web::scope("")
                     .wrap(session)
+                    .wrap(from_fn(session::unattended))
                     .wrap(from_fn(public_name::public_name))
                     .wrap(Compress::default())
                     .configure(pages::configure)

@@ -15,10 +15,13 @@ use keyway_store::tables::live::{self, Standing};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
+use crate::session::IDLE;
 use crate::state::Portal;
 
 /// The most listeners of one browser session: tabs.
 pub const PER_SESSION: usize = 6;
+/// The most listeners of one person, in all their browsers.
+pub const PER_PERSON: usize = 30;
 /// The most listeners of this process.
 const ALL: usize = 2_000;
 /// After this a listener has to come again, and show again that it may.
@@ -36,6 +39,8 @@ pub struct Listeners {
 
 struct Listener {
     session: SessionId,
+    /// Who is signed in.
+    person: OwnerId,
     /// Whose things it follows; everybody's if absent.
     owner: Option<OwnerId>,
     since: Timestamp,
@@ -61,29 +66,40 @@ impl Drop for Seat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-/// Begins to listen in `session` to what happens to `owner`'s things, or to everybody's.
+/// Begins to listen in `session` of `person` to what happens to `owner`'s things, or to everybody's.
 ///
 /// # Errors
-/// When the process has listeners enough. In a session that has, the oldest is sent away: a page that was left is often
-/// noticed late.
-pub fn listen(portal: &Arc<Portal>, session: SessionId, owner: Option<OwnerId>) -> Result<Seat, Full> {
+/// When the process has listeners enough. In a session that has, and of a person who has, the oldest is sent away: a
+/// page that was left is often noticed late.
+pub fn listen(
+    portal: &Arc<Portal>,
+    session: SessionId,
+    person: OwnerId,
+    owner: Option<OwnerId>,
+) -> Result<Seat, Full> {
     let hub = &portal.live;
     let mut listening = hub.listening.lock();
-    let own = listening.iter().filter(|(_, listener)| listener.session == session).map(|(number, _)| *number);
-    let own: Vec<u64> = own.collect();
-    if own.len() >= PER_SESSION
-        && let Some(oldest) = own.iter().min()
-    {
-        listening.remove(oldest);
-    }
+    make_room(&mut listening, PER_SESSION, |listener| listener.session == session);
+    make_room(&mut listening, PER_PERSON, |listener| listener.person == person);
     if listening.len() >= ALL {
         return Err(Full);
     }
     let (sender, standing) = watch::channel(None);
     let number = hub.next.fetch_add(1, Ordering::Relaxed);
-    listening.insert(number, Listener { session, owner, since: portal.now(), standing: sender });
+    listening.insert(number, Listener { session, person, owner, since: portal.now(), standing: sender });
     hub.some.notify_one();
     Ok(Seat { portal: Arc::clone(portal), number, standing })
+}
+
+/// Sends the oldest of `these` away when there are `most`.
+fn make_room(listening: &mut HashMap<u64, Listener>, most: usize, these: impl Fn(&Listener) -> bool) {
+    let own = listening.iter().filter(|(_, listener)| these(listener)).map(|(number, _)| *number);
+    let own: Vec<u64> = own.collect();
+    if own.len() >= most
+        && let Some(oldest) = own.iter().min()
+    {
+        listening.remove(oldest);
+    }
 }
 
 impl Listeners {
@@ -104,7 +120,7 @@ impl Listeners {
     }
 }
 
-/// Looks once, and tells the listeners what differs. Whose session has ended is sent away. Whether anybody listens.
+/// Looks once, and tells the listeners what differs. Whose session has ended, or is idle, is sent away. Whether anybody listens.
 ///
 /// # Errors
 /// When the database cannot answer.
@@ -115,7 +131,8 @@ pub async fn look(portal: &Portal) -> Result<bool, StoreError> {
     }
     let now = portal.now();
     let asked = sessions.clone();
-    let found = portal.store.read(move |conn| live::standings(conn, &owners, &asked, now)).await?;
+    let found =
+        portal.store.read(move |conn| live::standings(conn, &owners, &asked, now - IDLE, now)).await?;
     portal.live.listening.lock().retain(|_, listener| {
         let new = found.of(listener.owner);
         listener.standing.send_if_modified(|standing| standing.replace(new) != Some(new));

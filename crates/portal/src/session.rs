@@ -9,8 +9,11 @@ use std::net::IpAddr;
 use actix_session::config::{CookieContentSecurity, PersistentSession};
 use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
 use actix_session::{Session, SessionMiddleware};
+use actix_web::body::MessageBody;
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Key, SameSite};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
 use actix_web::web;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -37,6 +40,26 @@ pub const FRESH: Duration = Duration::minutes(10);
 /// Use is noted at most so often.
 const TOUCH: Duration = Duration::minutes(1);
 const MAX_USER_AGENT: usize = 256;
+
+tokio::task_local! {
+    /// Set while a request is answered that nobody made: see [`unattended`].
+    static UNATTENDED: ();
+}
+
+/// Around [`middleware`]: what an open page asks for by itself does not keep its session from being idle.
+///
+/// # Errors
+/// Those of what it wraps.
+pub async fn unattended<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    if request.path() == "/live" || request.headers().contains_key("keyway-part") {
+        UNATTENDED.scope((), next.call(request)).await
+    } else {
+        next.call(request).await
+    }
+}
 
 type State = HashMap<String, String>;
 
@@ -322,7 +345,7 @@ impl SessionStore for Rows {
         let Some(row) = found.filter(|row| row.expires_at > now && now.since(row.last_seen_at) < IDLE) else {
             return Ok(None);
         };
-        if now.since(row.last_seen_at) >= TOUCH {
+        if now.since(row.last_seen_at) >= TOUCH && UNATTENDED.try_with(|()| ()).is_err() {
             self.portal
                 .store
                 .write(move |tx| sessions::touch(tx.conn(), &digest, now))

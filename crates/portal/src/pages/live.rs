@@ -54,12 +54,12 @@ async fn follow(
     let since = Timestamp::from_micros(asked.since);
     let now = portal.now();
     let read = portal.store.read(move |conn| {
-        let missed = table::anything_since(conn, owner, since)?;
-        Ok::<_, StoreError>((missed, table::standings(conn, owner.as_slice(), &[], now)?.of(owner)))
+        let missed = table::anything_since(conn, owner, since, now)?;
+        Ok::<_, StoreError>((missed, table::standings(conn, owner.as_slice(), &[], now, now)?.of(owner)))
     });
     // From here on nothing is missed: the first look tells what differs from this.
     let (missed, before) = read.await?;
-    let seat = live::listen(&portal.into_inner(), me.session_id, owner);
+    let seat = live::listen(&portal.into_inner(), me.session_id, me.owner, owner);
     let seat = seat.map_err(|live::Full| PageError::TooMany { retry_after: 60 })?;
     let first = if missed { format!("{HELLO}{}", event("calls")) } else { HELLO.to_owned() };
     let told = stream::unfold((seat, Some(first), before), next);

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use diesel::dsl::max;
+use diesel::dsl::{exists, max};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use keyway_core::ids::{OwnerId, SessionId};
+use keyway_core::usage::Grain;
 use keyway_core::{Duration, Timestamp};
 
 use crate::conn::Conn;
@@ -18,11 +19,13 @@ const SESSIONS: Table = Table("sessions");
 const COUNTS: Table = Table("usage_counts");
 /// How far back is looked. A guard's batch may be late; nothing older is news.
 const WINDOW: Duration = Duration::hours(2);
+/// How long a guard keeps calls to itself.
+const LATE: Duration = Duration::minutes(1);
 
 /// Where an owner's things stand. Only whether it differs from an earlier one means something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Calls counted lately.
+    /// An owner's calls counted lately; of everybody, when a guard last reported, in microseconds.
     pub calls: u64,
     /// When something was last done, in microseconds.
     pub deeds: i64,
@@ -35,7 +38,7 @@ pub struct Standings {
     pub owners: HashMap<OwnerId, Standing>,
     /// Of everybody together.
     pub everybody: Standing,
-    /// The sessions that have not ended.
+    /// The sessions that have neither ended nor been idle.
     pub sessions: HashSet<SessionId>,
 }
 
@@ -49,7 +52,7 @@ impl Standings {
     }
 }
 
-/// Where things stand for `owners`, and which of `sessions` have not ended.
+/// Where things stand for `owners`, and which of `sessions` have not ended and were used after `seen_after`.
 ///
 /// # Errors
 /// When a statement fails or a row cannot be read.
@@ -57,6 +60,7 @@ pub fn standings(
     conn: &mut Conn,
     owners: &[OwnerId],
     sessions: &[SessionId],
+    seen_after: Timestamp,
     now: Timestamp,
 ) -> Result<Standings, StoreError> {
     let since = (now - WINDOW).as_micros();
@@ -81,14 +85,16 @@ pub fn standings(
             standings.owners.entry(owner).or_default().deeds = at.unwrap_or_default();
         }
     }
-    let arrived: i64 = record_batches::table
-        .filter(record_batches::received_at.ge(since))
-        .select(diesel::dsl::count_star())
-        .get_result(conn)?;
-    standings.everybody.calls = u64::try_from(arrived).unwrap_or_default();
+    // What only grows: counts within a window may stand still while calls come as others leave it.
+    let arrived: Option<i64> =
+        record_batches::table.select(max(record_batches::received_at)).get_result(conn)?;
+    standings.everybody.calls = u64::try_from(arrived.unwrap_or_default()).unwrap_or_default();
+    let done: Option<i64> = audit::table.select(max(audit::at)).get_result(conn)?;
+    standings.everybody.deeds = done.unwrap_or_default();
     let names: Vec<String> = sessions.iter().map(ToString::to_string).collect();
     let alive: Vec<String> = sessions::table
         .filter(sessions::id.eq_any(names).and(sessions::expires_at.gt(now.as_micros())))
+        .filter(sessions::last_seen_at.gt(seen_after.as_micros()))
         .select(sessions::id)
         .load(conn)?;
     for id in alive {
@@ -97,18 +103,29 @@ pub fn standings(
     Ok(standings)
 }
 
-/// Whether something arrived or was done after `since`, for `owner` or, with none, for anybody.
+/// Whether something arrived or was done after `since`, for `owner` or, with none, for anybody. Who was away longer than
+/// two hours learns of those.
 ///
 /// # Errors
 /// When a statement fails.
-pub fn anything_since(conn: &mut Conn, owner: Option<OwnerId>, since: Timestamp) -> Result<bool, StoreError> {
-    let since = since.as_micros();
-    let arrived: i64 =
-        record_batches::table.filter(record_batches::received_at.gt(since)).count().get_result(conn)?;
-    let mut done = audit::table.filter(audit::at.gt(since)).select(diesel::dsl::count_star()).into_boxed();
-    if let Some(owner) = owner {
-        done = done.filter(audit::owner_id.eq(owner.to_string()));
-    }
-    let done: i64 = done.get_result(conn)?;
-    Ok(arrived + done > 0)
+pub fn anything_since(
+    conn: &mut Conn,
+    owner: Option<OwnerId>,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let since = since.max(now - WINDOW);
+    let micros = since.as_micros();
+    let arrived = record_batches::table.filter(record_batches::received_at.gt(micros));
+    let done = audit::table.filter(audit::at.gt(micros));
+    let Some(owner) = owner else {
+        return Ok(diesel::select(exists(arrived).or(exists(done))).get_result(conn)?);
+    };
+    let owner = owner.to_string();
+    // Counts say the hour alone: reports came, and this owner's calls are among those of the hour.
+    let hour = Grain::Hour.begin(since - LATE).as_micros();
+    let called =
+        usage_counts::table.filter(usage_counts::owner_id.eq(&owner).and(usage_counts::bucket.ge(hour)));
+    let done = done.filter(audit::owner_id.eq(&owner));
+    Ok(diesel::select(exists(arrived).and(exists(called)).or(exists(done))).get_result(conn)?)
 }
