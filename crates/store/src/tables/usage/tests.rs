@@ -164,7 +164,7 @@ fn callers_are_counted_by_address_and_route() {
             row(3, other, "'192.0.2.9'", "NULL"),
         ];
         world.database.execute(&format!(
-            "INSERT INTO request_records (id, at, credential_id, owner_id, audience, method, route, status, \
+            "INSERT INTO request_records (id, at, root, owner_id, audience, method, route, status, \
              latency_us, address, check_failed) VALUES {}",
             rows.join(", ")
         ));
