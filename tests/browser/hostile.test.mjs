@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fitsItsWidth } from "./checks.mjs";
-import { Keyway, narrow, signUp, wide } from "./harness.mjs";
+import { Keyway, signUp } from "./harness.mjs";
 
 const texts = [
   "<script>window.pwned=1</script>",
@@ -74,9 +74,9 @@ test("hostile names run nothing on any page", async (t) => {
     seen.add(path);
     await page.goto(path);
     await ranNothing(page, path);
-    await page.setViewportSize(narrow);
+    await page.setViewportSize({ width: 375, height: 812 });
     await fitsItsWidth(page, path);
-    await page.setViewportSize(wide);
+    await page.setViewportSize({ width: 1280, height: 800 });
     const links = await page.locator("a[href^='/']").evaluateAll((all) => all.map((one) => one.getAttribute("href").split("#")[0]));
     waiting.push(...links.filter((link) => !link.startsWith("//") && !/\.csv|\/static\/|download/.test(link)));
   }
