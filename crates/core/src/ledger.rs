@@ -172,7 +172,7 @@ pub struct Entry {
     pub handle: Handle,
     /// What people call it; may be empty.
     pub name: String,
-    /// How it is recognised: what a secret begins and ends with, or who holds it.
+    /// How it is recognised: what a secret begins and ends with, who holds it, or how a client proves itself.
     pub display: String,
     /// What it may do.
     pub scopes: ScopeSet,

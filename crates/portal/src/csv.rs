@@ -46,7 +46,7 @@ impl Csv {
     }
 
     /// The text.
-    pub fn finish(self) -> String {
+    fn finish(self) -> String {
         self.0
     }
 }

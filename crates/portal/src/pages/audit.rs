@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::csv::Csv;
 use crate::error::PageError;
 use crate::extract::SignedIn;
+use crate::pages::cursor;
 use crate::state::Portal;
 use filters::{ACTORS, AREAS, Filters};
 use row::Row;
@@ -65,7 +66,7 @@ async fn show(
     let more = entries.len() > PAGE as usize;
     entries.truncate(PAGE as usize);
     let all = filters.is_all(&me);
-    let last = entries.last().filter(|_| more).map(|row| format!("{}_{}", row.at.as_micros(), row.id));
+    let last = entries.last().filter(|_| more).map(|row| cursor::write(row.at, row.id));
     let choice = |&(value, label): &(&'static str, &'static str)| Choice { value, label };
     let context = Context {
         next: last.map(|last| filters.address("/audit", &last, all)),

@@ -10,6 +10,7 @@ mod bootstrap;
 pub mod confirm;
 mod connections;
 pub mod credentials;
+mod cursor;
 mod demo;
 mod dev;
 mod device;

@@ -1,12 +1,11 @@
 //! The filters of the audit, as they stand in the address. What makes no sense filters nothing.
 
-use keyway_core::Timestamp;
-use keyway_core::ids::AuditId;
 use keyway_store::tables::audit::AuditFilter;
 use serde::{Deserialize, Serialize};
 
 use crate::error::PageError;
 use crate::extract::SignedIn;
+use crate::pages::cursor;
 
 /// The areas that can be filtered by: what the names of actions begin with.
 pub(super) const AREAS: [(&str, &str); 11] = [
@@ -60,7 +59,9 @@ impl Filters {
     pub(super) fn filter(&self, me: &SignedIn) -> Result<AuditFilter, PageError> {
         let before = match self.before.as_str() {
             "" => None,
-            text => Some(cursor(text).ok_or(PageError::BadRequest("There is no such page of the audit."))?),
+            text => {
+                Some(cursor::read(text).ok_or(PageError::BadRequest("There is no such page of the audit."))?)
+            }
         };
         let target = self.target.trim();
         let sound = !target.is_empty() && target.len() <= MAX_TARGET && !target.chars().any(char::is_control);
@@ -100,9 +101,4 @@ impl Filters {
         let query = query.finish();
         if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
     }
-}
-
-fn cursor(text: &str) -> Option<(Timestamp, AuditId)> {
-    let (at, id) = text.split_once('_')?;
-    Some((Timestamp::from_micros(at.parse().ok()?), id.parse().ok()?))
 }

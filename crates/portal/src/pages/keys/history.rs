@@ -2,8 +2,6 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{self, Path, Query};
-use keyway_core::Timestamp;
-use keyway_core::ids::AuditId;
 use keyway_store::StoreError;
 use keyway_store::tables::audit::{self, AuditFilter};
 use serde::{Deserialize, Serialize};
@@ -11,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{id, own_key, subject};
 use crate::error::PageError;
 use crate::extract::SignedIn;
+use crate::pages::cursor;
 use crate::pages::events::Event;
 use crate::pages::requests::list::Subject;
 use crate::state::Portal;
@@ -40,7 +39,7 @@ pub(super) async fn show(
     from: Query<From>,
 ) -> Result<HttpResponse, PageError> {
     let key = own_key(&portal, &me, id(&path)?).await?;
-    let before = cursor(&from.before);
+    let before = cursor::read(&from.before);
     let filter = AuditFilter { target: Some(key.id.to_string()), before, ..AuditFilter::default() };
     let read = portal.store.read(move |conn| audit::list(conn, &filter, ROWS + 1));
     let mut found = read.await.map_err(|error: StoreError| error)?;
@@ -49,15 +48,10 @@ pub(super) async fn show(
     let here = format!("/keys/{}/history", key.id);
     let last = found.last().filter(|_| more);
     let context = Context {
-        next: last.map(|row| format!("{here}?before={}_{}", row.at.as_micros(), row.id)),
+        next: last.map(|row| format!("{here}?before={}", cursor::write(row.at, row.id))),
         previous: before.is_some().then_some(here),
         rows: found.into_iter().map(Event::of).collect(),
         key: subject(&key, portal.now()),
     };
     portal.page(&me, "pages/keys/history.html", context)
-}
-
-fn cursor(text: &str) -> Option<(Timestamp, AuditId)> {
-    let (at, id) = text.split_once('_')?;
-    Some((Timestamp::from_micros(at.parse().ok()?), id.parse().ok()?))
 }

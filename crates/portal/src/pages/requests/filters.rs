@@ -1,12 +1,12 @@
 //! The filters of the log, as they stand in the address. What makes no sense filters nothing.
 
-use keyway_core::Timestamp;
-use keyway_core::ids::{EntityId, RequestId};
+use keyway_core::ids::EntityId;
 use keyway_core::record::MAX_ROUTE_LEN;
 use keyway_store::tables::request_log::{Ended, RequestFilter};
 use serde::{Deserialize, Serialize};
 
 use crate::extract::SignedIn;
+use crate::pages::cursor;
 
 /// As typed.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -69,7 +69,7 @@ impl Filters {
             },
             class: self.class.parse().ok().filter(|class| (2..=5).contains(class)),
             route: sound.then(|| route.to_owned()),
-            before: cursor(&self.before),
+            before: cursor::read(&self.before),
         }
     }
 
@@ -118,9 +118,4 @@ impl Filters {
         let query = query.finish();
         if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
     }
-}
-
-fn cursor(text: &str) -> Option<(Timestamp, RequestId)> {
-    let (at, id) = text.split_once('_')?;
-    Some((Timestamp::from_micros(at.parse().ok()?), id.parse().ok()?))
 }

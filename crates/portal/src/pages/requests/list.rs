@@ -20,6 +20,7 @@ use crate::csv::Csv;
 use crate::error::PageError;
 use crate::extract::SignedIn;
 use crate::flows::explain::name;
+use crate::pages::cursor;
 use crate::state::Portal;
 
 /// Requests on a page.
@@ -124,7 +125,7 @@ pub async fn page(
     let more = found.len() > PAGE as usize;
     found.truncate(PAGE as usize);
     let all = filters.is_all(me);
-    let last = found.last().filter(|_| more).map(|row| format!("{}_{}", row.at.as_micros(), row.id));
+    let last = found.last().filter(|_| more).map(|row| cursor::write(row.at, row.id));
     let context = Context {
         next: last.map(|last| filters.address(path, &last, all)),
         previous: (!filters.is_first_page()).then(|| filters.address(path, "", all)),

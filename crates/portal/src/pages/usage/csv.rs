@@ -1,7 +1,6 @@
 //! `GET /usage.csv`: the counts as they are kept.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
 use actix_web::web::{self, Query};
 use keyway_core::usage::Grain;
 use keyway_store::StoreError;
@@ -62,9 +61,5 @@ pub(super) async fn csv(
             &line.latency_sum_us.checked_div(line.calls).unwrap_or_default().to_string(),
         ]);
     }
-    Ok(HttpResponse::Ok()
-        .content_type("text/csv; charset=utf-8")
-        .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"usage.csv\""))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .body(table.finish()))
+    Ok(table.download("usage.csv"))
 }
