@@ -9,11 +9,13 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`connection`] | one kept HTTP/1.1 connection that never blocks |
+//! | [`driver`] | many connections, one thread, a pace |
 //! | [`latencies`] | how long requests took |
 //! | [`sign_ins`] | people who sign in beside the load |
 
 #![warn(missing_docs)]
 
 pub mod connection;
+pub mod driver;
 pub mod latencies;
 pub mod sign_ins;

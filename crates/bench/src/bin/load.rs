@@ -1,16 +1,17 @@
 //! Sends one kind of request with many credentials: at a rate, each request counted from when it was due (so that a
-//! server that stalls is not spared), or a number of them as fast as they are answered. Prints one line of JSON.
+//! server that stalls is not spared), or as fast as they are answered, a number of them or for a while. Prints one
+//! line of JSON: counts, rates a second, latencies in microseconds.
 
 use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
-use keyway_bench::connection::Connection;
-use keyway_bench::latencies::Latencies;
+use keyway_bench::connection::Answer;
+use keyway_bench::driver::{Pace, Run, run};
 use keyway_bench::sign_ins::SignIns;
 
 #[derive(Parser)]
@@ -33,7 +34,7 @@ struct Arguments {
     /// Connections.
     #[arg(long, default_value_t = 64)]
     connections: usize,
-    /// Requests a second, for `--seconds`.
+    /// Requests a second, for `--seconds`; otherwise as fast as they are answered.
     #[arg(long, requires = "seconds")]
     rate: Option<u32>,
     /// How long.
@@ -59,20 +60,24 @@ struct Arguments {
     tokens: Option<PathBuf>,
 }
 
-/// How long answers may take in the end.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let requests = requests(&arguments)?;
-    let total = match (arguments.count, arguments.rate, arguments.seconds) {
-        (Some(count), _, _) => count,
-        (None, Some(rate), Some(seconds)) => rate as usize * seconds as usize,
-        _ => anyhow::bail!("either --count, or --rate and --seconds"),
+    let mut people = people(&arguments);
+    let (mut refused, mut tokens) = (0_usize, Vec::new());
+    let each = |answer: &Answer<'_>| {
+        refused += usize::from(!(200..300).contains(&answer.status));
+        if arguments.tokens.is_some() {
+            tokens.push(access_token(answer.body)?);
+        }
+        Ok(())
     };
-    let every = arguments.rate.map(|rate| Duration::from_secs(1) / rate.max(1));
-    let run = run(&arguments, &requests, total, every)?;
-    report(&arguments, run)
+    let (address, connections) = (arguments.address, arguments.connections);
+    let run = run(address, connections, &requests, pace(&arguments)?, &mut people, each)?;
+    if let Some(file) = &arguments.tokens {
+        fs::write(file, tokens.join("\n"))?;
+    }
+    report(run, refused, people)
 }
 
 fn requests(arguments: &Arguments) -> anyhow::Result<Vec<Vec<u8>>> {
@@ -101,55 +106,17 @@ fn requests(arguments: &Arguments) -> anyhow::Result<Vec<Vec<u8>>> {
     Ok(requests)
 }
 
-#[derive(Default)]
-struct Run {
-    latencies: Latencies,
-    refused: usize,
-    tokens: Vec<String>,
-    seconds: f64,
-    sign_ins: usize,
-}
-
-/// Asks in a circle and never sleeps: a timer would be coarser than what is measured.
-fn run(
-    arguments: &Arguments,
-    requests: &[Vec<u8>],
-    total: usize,
-    every: Option<Duration>,
-) -> anyhow::Result<Run> {
-    let mut connections = (0..arguments.connections.max(1))
-        .map(|_| Connection::open(arguments.address))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let mut run = Run::default();
-    let mut people = people(arguments);
-    let mut coming = requests.iter().cycle();
-    let began = Instant::now();
-    let (mut sent, mut last) = (0, began);
-    while run.latencies.len() < total {
-        let now = Instant::now();
-        if let Some(people) = &mut people {
-            people.go_on(now)?;
+fn pace(arguments: &Arguments) -> anyhow::Result<Pace> {
+    let seconds = arguments.seconds.map(|seconds| Duration::from_secs(seconds.into()));
+    Ok(match (arguments.count, arguments.rate, seconds) {
+        (Some(count), _, _) => Pace::Count(count),
+        (None, Some(rate), Some(seconds)) => {
+            let every = Duration::from_secs(1) / rate.max(1);
+            Pace::Rate { every, count: rate as usize * seconds.as_secs() as usize }
         }
-        for connection in &mut connections {
-            if let Some((answer, due)) = connection.poll()? {
-                last = Instant::now();
-                run.latencies.add(last.duration_since(due));
-                run.refused += usize::from(!(200..300).contains(&answer.status));
-                if arguments.tokens.is_some() {
-                    run.tokens.push(access_token(&answer.body)?);
-                }
-            }
-            let due = every.map_or(now, |every| began + every.mul_f64(sent as f64));
-            if !connection.is_busy() && sent < total && due <= now {
-                connection.send(coming.next().context("no request")?, due)?;
-                sent += 1;
-            }
-        }
-        ensure!(now.duration_since(last) < PATIENCE, "no answer for {} s", PATIENCE.as_secs());
-    }
-    run.seconds = last.duration_since(began).as_secs_f64();
-    run.sign_ins = people.map_or(0, |people| people.done);
-    Ok(run)
+        (None, None, Some(seconds)) => Pace::Span(seconds),
+        (None, _, None) => anyhow::bail!("either --count or --seconds"),
+    })
 }
 
 fn people(arguments: &Arguments) -> Option<SignIns> {
@@ -162,19 +129,22 @@ fn access_token(body: &[u8]) -> anyhow::Result<String> {
     Ok(answer.get("access_token").and_then(|token| token.as_str()).context("no access_token")?.to_owned())
 }
 
-fn report(arguments: &Arguments, mut run: Run) -> anyhow::Result<()> {
-    if let Some(file) = &arguments.tokens {
-        fs::write(file, run.tokens.join("\n"))?;
-    }
-    let line = serde_json::json!({
+fn report(mut run: Run, refused: usize, people: Option<SignIns>) -> anyhow::Result<()> {
+    let seconds = run.span.as_secs_f64();
+    let mut line = serde_json::json!({
         "requests": run.latencies.len(),
-        "refused": run.refused,
-        "rate": run.latencies.len() as f64 / run.seconds,
+        "refused": refused,
+        "rate": run.latencies.len() as f64 / seconds,
         "mean": run.latencies.mean(),
         "p50": run.latencies.quantile(0.5),
-        "sign_ins": run.sign_ins as f64 / run.seconds,
         "p99": run.latencies.quantile(0.99),
+        "late_p99": run.late.quantile(0.99),
     });
+    if let (Some(mut people), Some(line)) = (people, line.as_object_mut()) {
+        line.insert("sign_ins".into(), (people.done.len() as f64 / seconds).into());
+        line.insert("sign_in_p50".into(), people.done.quantile(0.5).into());
+        line.insert("turned_away".into(), people.turned_away.into());
+    }
     writeln!(std::io::stdout(), "{line}")?;
     Ok(())
 }
